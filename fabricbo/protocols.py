@@ -1,0 +1,61 @@
+"""The extension points, on one page. Anything with the right method fits; nothing is registered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from fabricbo.records import Action, Direction, Reference, Trial
+from fabricbo.space import ActionSpace
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class Objective(Protocol):
+    """Scores images; a plain function is enough.
+
+    `fabricbo.objective` declares a direction, a name, or one number for a whole batch where
+    the defaults (maximize, the function's name, one number an image) do not fit.
+    """
+
+    def __call__(self, images: Sequence["Image"], prompt: str, /) -> Sequence[float]:
+        """Return one finite number for each image, in their order."""
+
+
+class Sampler(Protocol):
+    """Turns an action into images."""
+
+    def __call__(
+        self, action: Action, prompt: str | Sequence[str], seeds: Sequence[int], /
+    ) -> list["Image"]:
+        """Return one RGB image for each seed; the same call gives the same images."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that a proposer may know: what can be chosen, and what is known so far."""
+
+    space: ActionSpace
+    pool: tuple[Reference, ...]
+    """References of the present round; earlier trials count as not using the new ones."""
+    trials: tuple[Trial, ...]
+    """All trials in order: done, failed and pending."""
+    direction: Direction
+    seed: int
+    """Of the study: all randomness of a proposer derives from it and the number of trials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An action and who thought of it."""
+
+    action: Action
+    source: str
+    """For instance `hand`, `sobol`, `bo`."""
+
+
+class Proposer(Protocol):
+    """Picks the next action."""
+
+    def propose(self, history: History, /) -> Proposal:
+        """Return an action of `history.space`, taking pending trials into account."""

@@ -1,0 +1,249 @@
+"""The values that everything else passes around: frozen, checked once, plain to store.
+
+Parameter names are those of the FABRIC paper (arXiv 2307.10159) and of its authors'
+implementation, so that settings can be carried over from and to other implementations.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Direction = Literal["maximize", "minimize"]
+
+
+class Role(StrEnum):
+    """What a reference does in one action."""
+
+    UNUSED = "unused"
+    LIKED = "liked"
+    DISLIKED = "disliked"
+
+
+class TrialStatus(StrEnum):
+    """Where a trial stands."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class FabricParams:
+    """The scalar settings of one FABRIC generation; the defaults are the classic hand settings.
+
+    Raises:
+        ValueError: a field is not finite or outside its range, or the window is reversed.
+    """
+
+    feedback_start: float = 0.0
+    """Start of the feedback window, fraction of the denoising steps in [0, 1] (WebUI plug-in)."""
+    feedback_end: float = 0.8
+    """End of the feedback window, fraction in [feedback_start, 1], included (WebUI plug-in)."""
+    min_weight: float = 0.0
+    """Feedback weight outside the window, at least 0 (authors: 0.1; WebUI plug-in: 0)."""
+    max_weight: float = 0.8
+    """Feedback weight inside the window, at least 0 (authors: 1.0; WebUI plug-in: 0.8)."""
+    neg_scale: float = 0.5
+    """Disliked weight as a multiple of the liked one, at least 0 (paper and authors: 0.5)."""
+    pos_bottleneck_scale: float = 1.0
+    """Factor on the liked weight at the U-Net's bottleneck, at least 0 (authors: 1)."""
+    neg_bottleneck_scale: float = 1.0
+    """Factor on the disliked weight at the U-Net's bottleneck, at least 0 (authors: 1)."""
+    guidance_scale: float = 7.5
+    """Classifier-free guidance; 1 or less turns it off: conditional pass only (diffusers: 7.5)."""
+    denoising_steps: int = 20
+    """Denoising steps, 1 to 1000 (authors: 20)."""
+    prompt_dropout: float = 0.0
+    """Probability in [0, 1) that a word of the prompt is left out (paper, section 5: 0.3)."""
+
+    def __post_init__(self) -> None:
+        for name, low, high in _RANGES:
+            _check_range(name, getattr(self, name), low, high)
+        if self.denoising_steps != int(self.denoising_steps):
+            raise ValueError(f"denoising_steps must be a whole number, got {self.denoising_steps}")
+        if self.prompt_dropout == 1.0:
+            raise ValueError("prompt_dropout must be below 1, got 1.0")
+        if self.feedback_start > self.feedback_end:
+            raise ValueError(
+                "feedback_start must not exceed feedback_end, "
+                f"got {self.feedback_start} > {self.feedback_end}"
+            )
+
+    def to_json(self) -> dict[str, float]:
+        """Return the fields as a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, float]) -> "FabricParams":
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: an unknown field or a value out of range.
+        """
+        unknown = sorted(set(data) - set(PARAMETER_NAMES))
+        if unknown:
+            raise ValueError(
+                f"unknown parameter {unknown[0]!r}; known are {', '.join(PARAMETER_NAMES)}"
+            )
+        return cls(**data)  # type: ignore[arg-type]  # names are checked above, values in the class
+
+
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("feedback_start", 0.0, 1.0),
+    ("feedback_end", 0.0, 1.0),
+    ("min_weight", 0.0, math.inf),
+    ("max_weight", 0.0, math.inf),
+    ("neg_scale", 0.0, math.inf),
+    ("pos_bottleneck_scale", 0.0, math.inf),
+    ("neg_bottleneck_scale", 0.0, math.inf),
+    ("guidance_scale", 0.0, math.inf),
+    ("denoising_steps", 1, 1000),
+    ("prompt_dropout", 0.0, 1.0),
+)
+PARAMETER_NAMES: tuple[str, ...] = tuple(f.name for f in fields(FabricParams))
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+    if not low <= value <= high:
+        allowed = f"at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
+        raise ValueError(f"{name} must be {allowed}, got {value:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An image that feedback can use, known by its pixels."""
+
+    id: str
+    """Hash of the pixels, see `fabricbo.imagefiles.pixel_hash`."""
+    name: str = field(compare=False)
+    """What people call it; a file name for instance. Not part of its identity."""
+    image: "Image" = field(compare=False, repr=False)
+    """RGB pixels of any size; the sampler resizes them."""
+    hand_role: Role = field(default=Role.LIKED, compare=False)
+    """Its role under the hand settings: what its owner would do without a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One point of the action space: scalar settings and the choice of references.
+
+    Raises:
+        ValueError: a reference appears twice.
+    """
+
+    params: FabricParams = field(default_factory=FabricParams)
+    liked: tuple[Reference, ...] = ()
+    """References whose features the conditional pass attends to."""
+    disliked: tuple[Reference, ...] = ()
+    """References whose features the unconditional pass attends to."""
+
+    def __post_init__(self) -> None:
+        ids = [reference.id for reference in (*self.liked, *self.disliked)]
+        if len(set(ids)) != len(ids):
+            raise ValueError("a reference may be liked or disliked once, got one of them twice")
+
+    def role(self, reference: Reference) -> Role:
+        """Return the role that a reference of the pool has in this action."""
+        if reference in self.liked:
+            return Role.LIKED
+        return Role.DISLIKED if reference in self.disliked else Role.UNUSED
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the action as a JSON object; references by their identity."""
+        return {
+            "params": self.params.to_json(),
+            "liked": [reference.id for reference in self.liked],
+            "disliked": [reference.id for reference in self.disliked],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], pool: Sequence[Reference]) -> "Action":
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: a reference is not in the pool, or the parameters are not valid.
+        """
+        by_id = {reference.id: reference for reference in pool}
+        missing = [key for key in (*data["liked"], *data["disliked"]) if key not in by_id]
+        if missing:
+            raise ValueError(f"the pool has no reference {missing[0]}")
+        return cls(
+            params=FabricParams.from_json(data["params"]),
+            liked=tuple(by_id[key] for key in data["liked"]),
+            disliked=tuple(by_id[key] for key in data["disliked"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What an objective said about the images of one trial.
+
+    Raises:
+        ValueError: no value, or one that is not finite.
+    """
+
+    values: tuple[float, ...]
+    """One value an image; a single one when the objective scores the whole batch."""
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError("a score needs at least one value, got none")
+        bad = [value for value in self.values if not math.isfinite(value)]
+        if bad:
+            raise ValueError(f"a score must be finite, got {bad[0]}")
+
+    @property
+    def mean(self) -> float:
+        """Mean over the values."""
+        return math.fsum(self.values) / len(self.values)
+
+    @property
+    def standard_error(self) -> float | None:
+        """Standard error of the mean; None for a single value, whose noise is unknown."""
+        n = len(self.values)
+        if n < 2:
+            return None
+        mean = self.mean
+        return math.sqrt(math.fsum((v - mean) ** 2 for v in self.values) / (n - 1) / n)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Trials that share a pool, seeds and a decision at the end."""
+
+    index: int
+    """Counts from 1."""
+    seeds: tuple[int, ...]
+    """One seed an image, common to all trials of the round (common random numbers)."""
+    pool: tuple[Reference, ...]
+    """The references its trials may choose from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One action, its images and its outcome."""
+
+    index: int
+    """Counts from 0; trial 0 is the hand settings."""
+    round: int
+    action: Action
+    source: str
+    """Who proposed it: `hand`, `sobol`, `bo`, ..."""
+    seeds: tuple[int, ...]
+    status: TrialStatus = TrialStatus.PENDING
+    score: Score | None = None
+    images: tuple[str, ...] = ()
+    """Identities of its images in the image store, in the order of the seeds."""
+    reason: str | None = None
+    """Why it failed."""
+    seconds: float | None = None
+    """Wall-clock time from proposal to outcome."""
