@@ -1,0 +1,61 @@
+"""References on their way into the sampler: pixels to latents."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from fabricbo.imagefiles import to_rgb
+from fabricbo.records import Reference
+from fabricbo.sampler.feedback import ReferenceLatent
+
+ReferenceFit = Literal["stretch", "crop"]
+"""How a reference of another shape is made to fit: `stretch` as the authors do, or centre `crop`."""
+
+
+class ReferenceEncoder:
+    """Encodes references through a VAE and remembers the latents by identity and size."""
+
+    def __init__(self, vae: Any, fit: ReferenceFit = "stretch") -> None:
+        self._vae = vae
+        self._fit = fit
+        self._latents: dict[tuple[str, int, int], ReferenceLatent] = {}
+
+    def __call__(
+        self, references: Sequence[Reference], width: int, height: int
+    ) -> tuple[ReferenceLatent, ...]:
+        """Return the latents of references at a size in pixels."""
+        return tuple(self._encode(reference, width, height) for reference in references)
+
+    def _encode(self, reference: Reference, width: int, height: int) -> ReferenceLatent:
+        key = (reference.id, width, height)
+        if key not in self._latents:
+            image = resize(reference.image, width, height, self._fit)
+            self._latents[key] = ReferenceLatent(reference.id, encode(self._vae, image))
+        return self._latents[key]
+
+
+def resize(image: Image.Image, width: int, height: int, fit: ReferenceFit) -> Image.Image:
+    """Bring an image of any size and mode to RGB at a size in pixels."""
+    rgb = to_rgb(image)
+    if fit == "crop":
+        return ImageOps.fit(rgb, (width, height), Image.Resampling.BICUBIC)
+    return rgb.resize((width, height), Image.Resampling.BICUBIC)
+
+
+@torch.no_grad()
+def encode(vae: Any, image: Image.Image) -> Float[Tensor, "1 channels height width"]:
+    """Encode an RGB image as latents scaled for the U-Net.
+
+    A VAE with a distribution gives its mode, which needs no random numbers (the authors draw
+    from it); `AutoencoderTiny` gives latents directly.
+    """
+    levels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
+    pixels = (levels.float() / 127.5 - 1).to(vae.device, vae.dtype)
+    encoded = vae.encode(pixels)
+    latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
+    return latents * vae.config.scaling_factor  # type: ignore[no-any-return]

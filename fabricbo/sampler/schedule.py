@@ -1,0 +1,45 @@
+"""The feedback schedule: which weight holds at which denoising step and U-Net level.
+
+Pure functions. Window and level weights are those of the FABRIC authors' implementation,
+which the recorded results in the tests come from.
+"""
+
+from collections.abc import Sequence
+
+from fabricbo.records import FabricParams
+
+WeightPair = tuple[float, float]
+"""Feedback weight at the outermost U-Net level and at the bottleneck."""
+
+
+def is_active(step: int, steps: int, params: FabricParams) -> bool:
+    """Tell whether denoising step `step` of `steps` lies in the window, both ends included."""
+    first, last = round(steps * params.feedback_start), round(steps * params.feedback_end)
+    return first <= step <= last
+
+
+def feedback_weight(step: int, steps: int, params: FabricParams) -> float:
+    """Return `max_weight` inside the feedback window and `min_weight` outside."""
+    return params.max_weight if is_active(step, steps, params) else params.min_weight
+
+
+def liked_pair(weight: float, params: FabricParams) -> WeightPair:
+    """Return the weights of liked references at the outermost level and the bottleneck."""
+    return weight, weight * params.pos_bottleneck_scale
+
+
+def disliked_pair(weight: float, params: FabricParams) -> WeightPair:
+    """Return the weights of disliked references at the outermost level and the bottleneck."""
+    weight = weight * params.neg_scale
+    return weight, weight * params.neg_bottleneck_scale
+
+
+def level_weights(pair: WeightPair, levels: int) -> Sequence[float]:
+    """Interpolate linearly from the outermost of `levels` down blocks (0) to the bottleneck.
+
+    Returns:
+        `levels + 1` weights; the last is the bottleneck's.
+    """
+    outermost, bottleneck = pair
+    inner = [outermost + (bottleneck - outermost) * level / levels for level in range(levels)]
+    return (*inner, bottleneck)

@@ -1,0 +1,32 @@
+"""Fixtures that several test modules use; shape annotations are checked in the tests only."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+# On a busy machine of few cores one thread is several times faster than two.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+from jaxtyping import install_import_hook  # noqa: E402
+
+_TENSOR_MODULES = ("attention", "feedback", "noise", "references", "surgery")
+install_import_hook([f"fabricbo.sampler.{m}" for m in _TENSOR_MODULES], "beartype.beartype")
+
+from collections.abc import Iterator  # noqa: E402
+from typing import Any  # noqa: E402
+
+import pytest  # noqa: E402
+
+from tests.tiny import tiny_pipeline  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def session_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return tiny_pipeline(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def pipeline(session_pipeline: Any) -> Iterator[Any]:
+    """The tiny pipeline; a test may change its scheduler."""
+    scheduler = session_pipeline.scheduler
+    yield session_pipeline
+    session_pipeline.scheduler = scheduler

@@ -1,0 +1,263 @@
+"""`FabricSampler` against the stock pipeline, and its promises about seeds and state."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fabricbo.records import Action, FabricParams, Role
+from fabricbo.sampler import FabricSampler, SamplerOptions
+from tests.tiny import reference, tiny_pipeline
+
+RED, BLUE, GREEN = reference("red"), reference("blue", (50, 20)), reference("green", (7, 90))
+SCHEDULERS = {
+    "ddim": ("DDIMScheduler", {}),
+    "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler_ancestral": ("EulerAncestralDiscreteScheduler", {}),
+    "dpm++2m": ("DPMSolverMultistepScheduler", {}),
+    "dpm++2m_karras": ("DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
+    "dpm++sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+    "unipc": ("UniPCMultistepScheduler", {}),
+    "lms": ("LMSDiscreteScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "lcm": ("LCMScheduler", {}),
+}
+
+
+def action(liked=(RED,), disliked=(BLUE,), **params: float) -> Action:
+    params = {"denoising_steps": 6, "guidance_scale": 3.0} | params
+    return Action(FabricParams(**params), tuple(liked), tuple(disliked))
+
+
+def stock(pipeline: Any, seeds: Sequence[int], guidance: float = 3.0, **call: Any):
+    return pipeline(
+        prompt=["a cat"] * len(seeds),
+        generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+        num_inference_steps=6,
+        guidance_scale=guidance,
+        **call,
+    ).images
+
+
+def pixels(images: Sequence[Image.Image]) -> np.ndarray:
+    return np.stack([np.asarray(image, dtype=np.int16) for image in images])
+
+
+def use(pipeline: Any, name: str) -> None:
+    kind, settings = SCHEDULERS[name]
+    config = pipeline.scheduler.config
+    pipeline.scheduler = getattr(diffusers, kind).from_config(config, **settings)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_scheduler_weight_zero_equals_stock_and_weight_changes_images(pipeline, name) -> None:
+    use(pipeline, name)
+    sampler = FabricSampler(pipeline)
+    expected = pixels(stock(pipeline, [3, 4]))
+    assert np.array_equal(pixels(sampler(action(max_weight=0.0), "a cat", [3, 4])), expected)
+    weak = np.abs(pixels(sampler(action(max_weight=0.01), "a cat", [3, 4])) - expected).mean()
+    strong = np.abs(pixels(sampler(action(max_weight=1.0), "a cat", [3, 4])) - expected).mean()
+    assert 0 <= weak < strong
+    assert strong > 0.1
+
+
+@pytest.mark.parametrize("vae", ["kl", "tiny"])
+def test_without_references_equals_stock_bit_for_bit(tmp_path, vae) -> None:
+    pipeline = tiny_pipeline(tmp_path, vae)
+    sampler = FabricSampler(pipeline)
+    expected = pixels(stock(pipeline, [1, 2]))
+    assert np.array_equal(pixels(sampler(action((), ()), "a cat", [1, 2])), expected)
+    changed = pixels(sampler(action(), "a cat", [1, 2]))
+    assert not np.array_equal(changed, expected)
+
+
+@pytest.mark.parametrize("name", ["ddim", "euler_ancestral", "dpm++sde", "lcm"])
+def test_same_call_same_images_whatever_ran_in_between(pipeline, name) -> None:
+    use(pipeline, name)
+    sampler = FabricSampler(pipeline)
+    first = pixels(sampler(action(), "a cat", [1, 2]))
+    sampler(action((RED, GREEN), (BLUE,), denoising_steps=4), "a dog", [9])
+    torch.randn(3)
+    assert np.array_equal(pixels(sampler(action(), "a cat", [1, 2])), first)
+    assert np.array_equal(pixels(FabricSampler(pipeline)(action(), "a cat", [1, 2])), first)
+    uncached = FabricSampler(pipeline, SamplerOptions(cache_bytes=0))
+    assert np.array_equal(pixels(uncached(action(), "a cat", [1, 2])), first)
+
+
+@pytest.mark.parametrize("name", ["ddim", "euler_ancestral", "dpm++sde", "lcm"])
+def test_seed_alone_or_in_a_batch_gives_the_same_image(pipeline, name) -> None:
+    use(pipeline, name)
+    sampler = FabricSampler(pipeline)
+    batch = pixels(sampler(action(), "a cat", [5, 6, 7]))
+    for index, seed in enumerate([5, 6, 7]):
+        difference = np.abs(pixels(sampler(action(), "a cat", [seed]))[0] - batch[index])
+        assert (difference <= 1).mean() > 0.999
+    assert np.abs(batch[0] - batch[1]).mean() > 1
+
+
+def test_global_random_state_is_untouched(pipeline) -> None:
+    use(pipeline, "euler_ancestral")
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    FabricSampler(pipeline)(action(prompt_dropout=0.5), "a cat on a mat", [1, 2])
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    assert np.array_equal(np.random.get_state()[1], before[2][1])
+
+
+@pytest.mark.parametrize(
+    ("liked", "disliked"),
+    [((RED,), ()), ((), (BLUE,)), ((RED, GREEN), (BLUE,)), ((RED,), (BLUE, GREEN))],
+    ids=["liked only", "disliked only", "2+1", "1+2"],
+)
+def test_different_numbers_of_references(pipeline, liked, disliked) -> None:
+    sampler = FabricSampler(pipeline)
+    images = pixels(sampler(action(liked, disliked, max_weight=1.0), "a cat", [1, 2]))
+    assert not np.array_equal(images, pixels(stock(pipeline, [1, 2])))
+
+
+def test_guidance_off_runs_the_conditional_pass_only(pipeline) -> None:
+    sampler = FabricSampler(pipeline)
+    settings = {"guidance_scale": 1.0, "max_weight": 1.0}
+    plain = pixels(stock(pipeline, [1], guidance=1.0))
+    liked = pixels(sampler(action((RED,), (), **settings), "a cat", [1]))
+    assert not np.array_equal(liked, plain)
+    # There is no unconditional pass that disliked references could act in.
+    assert np.array_equal(pixels(sampler(action((), (BLUE,), **settings), "a cat", [1])), plain)
+    both = pixels(sampler(action((RED,), (BLUE,), **settings), "a cat", [1]))
+    assert np.array_equal(both, liked)
+
+
+def test_several_prompts_in_one_batch(pipeline) -> None:
+    sampler = FabricSampler(pipeline)
+    batch = pixels(sampler(action(), ["a cat", "a dog"], [1, 2]))
+    alone = pixels(sampler(action(), "a dog", [2]))
+    assert np.abs(batch[1] - alone[0]).max() <= 1
+
+
+def test_non_square_sizes(pipeline) -> None:
+    sampler = FabricSampler(pipeline, SamplerOptions(width=48, height=24))
+    assert sampler(action(), "a cat", [1])[0].size == (48, 24)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "L", "P", "LA", "1", "I;16", "CMYK"])
+def test_references_of_any_mode(pipeline, mode) -> None:
+    image = Image.new("I;16", (20, 40)) if mode == "I;16" else RED.image.convert(mode)
+    odd = reference("red").__class__("odd " + mode, "odd", image)
+    assert len(FabricSampler(pipeline)(action((odd,), ()), "a cat", [1])) == 1
+
+
+def test_crop_keeps_the_aspect(pipeline) -> None:
+    wide = Image.new("RGB", (96, 32), "white")
+    wide.paste("black", (32, 0, 64, 32))
+    odd = RED.__class__("wide", "wide", wide)
+    stretch, crop = (
+        pixels(
+            FabricSampler(pipeline, SamplerOptions(reference_fit=fit))(
+                action((odd,), ()), "a cat", [1]
+            )
+        )
+        for fit in ("stretch", "crop")
+    )
+    assert not np.array_equal(stretch, crop)
+
+
+def test_fresh_noise_differs_from_fixed_and_repeats(pipeline) -> None:
+    fresh = FabricSampler(pipeline, SamplerOptions(reference_noise="fresh"))
+    first = pixels(fresh(action(), "a cat", [1]))
+    assert np.array_equal(pixels(fresh(action(), "a cat", [1])), first)
+    assert not np.array_equal(pixels(FabricSampler(pipeline)(action(), "a cat", [1])), first)
+
+
+def test_no_reference_pass_outside_the_window(pipeline) -> None:
+    sampler = FabricSampler(pipeline)
+    sampler(action(feedback_start=0.5, feedback_end=0.7), "a cat", [1])
+    assert sampler.cache.misses == 2 * 2  # steps 3 and 4, a liked and a disliked reference
+    sampler(action(feedback_start=0.5, feedback_end=0.7), "a cat", [2])
+    assert (sampler.cache.misses, sampler.cache.hits) == (4, 4)
+
+
+def test_order_of_references_does_not_matter(pipeline) -> None:
+    sampler = FabricSampler(pipeline)
+    one = pixels(sampler(action((RED, GREEN)), "a cat", [1]))
+    other = pixels(sampler(action((GREEN, RED)), "a cat", [1]))
+    assert np.abs(one - other).max() <= 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), KeyboardInterrupt()])
+def test_exception_restores_the_very_processors(pipeline, error) -> None:
+    before = dict(pipeline.unet.attn_processors)
+
+    def fail(step: int, steps: int) -> None:
+        assert pipeline.unet.attn_processors != before
+        if step == 2:
+            raise error
+
+    with pytest.raises(type(error)):
+        FabricSampler(pipeline)(action(), "a cat", [1], on_step=fail)
+    after = pipeline.unet.attn_processors
+    assert all(after[name] is processor for name, processor in before.items())
+    assert not pipeline.unet._forward_pre_hooks
+    assert not pipeline.unet._forward_hooks
+    expected = pixels(stock(pipeline, [1]))
+    assert np.array_equal(pixels(FabricSampler(pipeline)(action((), ()), "a cat", [1])), expected)
+
+
+def test_exception_inside_a_reference_pass_restores_too(pipeline, monkeypatch) -> None:
+    before = dict(pipeline.unet.attn_processors)
+    monkeypatch.setattr(
+        pipeline.scheduler.__class__,
+        "add_noise",
+        lambda *args: (_ for _ in ()).throw(MemoryError("no memory")),
+    )
+    with pytest.raises(MemoryError):
+        FabricSampler(pipeline)(action(), "a cat", [1])
+    after = pipeline.unet.attn_processors
+    assert all(after[name] is processor for name, processor in before.items())
+
+
+def test_prompt_dropout_is_seeded_and_changes_images(pipeline) -> None:
+    sampler = FabricSampler(pipeline)
+    prompt = "a b c d"
+    kept = pixels(sampler(action(prompt_dropout=0.6), prompt, [1, 2]))
+    assert np.array_equal(pixels(sampler(action(prompt_dropout=0.6), prompt, [1, 2])), kept)
+    assert not np.array_equal(pixels(sampler(action(), prompt, [1, 2])), kept)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "seeds", "message"),
+    [("a cat", [], "at least one seed"), (["a", "b"], [1], "one prompt a seed")],
+)
+def test_bad_calls_are_told_so(pipeline, prompt, seeds, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        FabricSampler(pipeline)(action(), prompt, seeds)
+
+
+@pytest.mark.parametrize(
+    "options", [{"width": 30}, {"height": -8}, {"reference_noise": "x"}, {"reference_fit": "x"}]
+)
+def test_bad_options_are_told_so(options) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        SamplerOptions(**options)
+
+
+def test_unet_with_added_conditions_is_refused(tmp_path) -> None:
+    pipeline = tiny_pipeline(
+        tmp_path,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=80,
+    )
+    with pytest.raises(ValueError, match="SDXL"):
+        FabricSampler(pipeline)(action(), "a cat", [1])
+
+
+def test_role_of_a_reference() -> None:
+    assert action().role(RED) is Role.LIKED
+    assert action().role(BLUE) is Role.DISLIKED
+    assert action().role(GREEN) is Role.UNUSED
