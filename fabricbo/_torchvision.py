@@ -28,9 +28,9 @@ def ensure_importable() -> None:
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None or _compiled_library_loads(Path(spec.origin).parent):
         return
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
-        library.define(name + _SCHEMA)
+        library.define(name + _SCHEMA)  # type: ignore[no-untyped-call]
     _declared.append(library)
     _log.debug("torchvision's compiled operators do not match this torch; declared stand-ins")
 
@@ -38,7 +38,7 @@ def ensure_importable() -> None:
 def _compiled_library_loads(package: Path) -> bool:
     for library in package.glob("_C*"):
         try:
-            torch.ops.load_library(str(library))
+            torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
         except OSError:
             return False
         return True

@@ -181,7 +181,7 @@ class ActionSpace:
         return inside and known and capped and free
 
     def to_unit(self, action: Action, pool: Sequence[Reference]) -> tuple[float, ...]:
-        """Map an action of the space to the unit cube; roles: 1/6 disliked, 1/2 unused, 5/6 liked."""
+        """Map an action to the unit cube; roles: 1/6 disliked, 1/2 unused, 5/6 liked."""
         scalars = [self.domains[n].to_unit(getattr(action.params, n)) for n in self.parameters]
         roles = [(_ROLE_ORDER.index(action.role(r)) + 0.5) / 3 for r in pool] if self.roles else []
         return (*scalars, *roles)
@@ -227,7 +227,7 @@ class ActionSpace:
         return FabricParams.from_json(merged)
 
     def _window(self, start: float, end: float) -> tuple[float, float]:
-        """Turn a reversed window round; where the domains forbid it, take the nearest they allow."""
+        """Turn a reversed window round, or take the next best that the domains allow."""
         widest = self._ends_of("feedback_start")[0], self._ends_of("feedback_end")[1]
         candidates = [(start, end), (end, start), (end, end), (start, start), widest]
         return next(

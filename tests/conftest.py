@@ -6,7 +6,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 # On a busy machine of few cores one thread is several times faster than two.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from jaxtyping import install_import_hook  # noqa: E402
+from jaxtyping import install_import_hook
 
 _TENSOR_MODULES = ("attention", "feedback", "noise", "references", "surgery")
 install_import_hook([f"fabricbo.sampler.{m}" for m in _TENSOR_MODULES], "beartype.beartype")

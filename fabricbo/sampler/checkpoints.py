@@ -88,8 +88,9 @@ def _missing(source: str, is_folder: bool) -> str:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     return (
-        f"checkpoint {source!r} is not in the cache ({HF_HUB_CACHE}) and could not be fetched from "
-        "the hub. Connect once, or download it elsewhere and name its folder; `demo` needs no network"
+        f"checkpoint {source!r} is not in the cache ({HF_HUB_CACHE}) and could not be fetched "
+        "from the hub. Connect once, or download it elsewhere and name its folder; the bundled "
+        "`demo` needs no network"
     )
 
 
@@ -105,9 +106,7 @@ def _check_name(name: str) -> None:
         return
     if path.is_dir():
         if not (path / "model_index.json").is_file():
-            raise ValueError(
-                f"checkpoint folder {name} has no model_index.json (diffusers' format)"
-            )
+            raise ValueError(f"checkpoint folder {name} has no model_index.json")
     elif path.is_file() or path.suffix in (".safetensors", *_PICKLES):
         _check_file(path, "checkpoint")
     elif not _HUB_ID.fullmatch(name):

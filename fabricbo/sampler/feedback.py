@@ -157,7 +157,7 @@ class _FeedbackHook:
         self._step = -1
         self._schedule = ""
 
-    def before(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def before(self, _unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._in_reference_pass:
             return
         self._count()
@@ -169,7 +169,7 @@ class _FeedbackHook:
             extra = {"timestep_cond": kwargs.get("timestep_cond")}
             self._patch.injections = self._injections(weight, sample, timestep, extra)
 
-    def after(self, module: Any, args: Any, output: Any) -> None:
+    def after(self, *_: Any) -> None:
         if not self._in_reference_pass:
             self._patch.injections = ()
 

@@ -21,7 +21,7 @@ ReferenceNoise = Callable[[str, int, Sequence[int]], Tensor]
 
 
 def fixed_noise(
-    reference_id: str, step: int, shape: Sequence[int]
+    reference_id: str, _step: int, shape: Sequence[int]
 ) -> Float[Tensor, "1 channels height width"]:
     """Return the same noise at every step."""
     return _draw(reference_id, shape)

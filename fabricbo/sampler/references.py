@@ -14,7 +14,7 @@ from fabricbo.records import Reference
 from fabricbo.sampler.feedback import ReferenceLatent
 
 ReferenceFit = Literal["stretch", "crop"]
-"""How a reference of another shape is made to fit: `stretch` as the authors do, or centre `crop`."""
+"""How a reference of another shape is made to fit: `stretch` (the authors), or centre `crop`."""
 
 
 class ReferenceEncoder:

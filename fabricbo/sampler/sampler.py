@@ -153,7 +153,7 @@ def _step_callback(on_step: StepCallback | None) -> Any:
         return None
 
     def callback(
-        pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]
+        pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]
     ) -> dict[str, Any]:
         on_step(step + 1, pipeline.num_timesteps)
         return tensors

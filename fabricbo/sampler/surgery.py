@@ -7,7 +7,7 @@ injected, the processors found do all the work, on the very tensors they would h
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -38,9 +38,9 @@ class Injection:
 class UNetPatch:
     """What a patched U-Net is to do in its next pass."""
 
+    layers: Sequence["_Layer"]
     injections: Sequence[Injection] = ()
     captured: dict[int, Tensor] | None = None
-    layers: list["_Layer"] = field(default_factory=list)
 
     @contextmanager
     def capturing(self) -> Iterator[Mapping[int, Tensor]]:
@@ -64,8 +64,7 @@ class UNetPatch:
 @contextmanager
 def patched(unet: UNet2DConditionModel) -> Iterator[UNetPatch]:
     """Open a U-Net's self-attentions for reading and injection; restore them on leaving."""
-    patch = UNetPatch()
-    patch.layers = _self_attentions(unet)
+    patch = UNetPatch(_self_attentions(unet))
     originals = [layer.attention.processor for layer in patch.layers]
     try:
         for index, (layer, original) in enumerate(zip(patch.layers, originals, strict=True)):
@@ -78,7 +77,8 @@ def patched(unet: UNet2DConditionModel) -> Iterator[UNetPatch]:
 
 @dataclass(frozen=True)
 class _Layer:
-    attention: nn.Module
+    attention: Any
+    """A self-attention, diffusers' `Attention`."""
     level: int
     """0 for the outermost blocks, the number of down blocks for the bottleneck."""
 
@@ -176,5 +176,5 @@ def _attend(
 
 def _heads(attn: Any, tokens: Tensor, norm: nn.Module | None) -> Tensor:
     """Split channels into heads: `batch tokens channels` to `batch heads tokens head_channels`."""
-    split = tokens.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+    split = tokens.unflatten(-1, (attn.heads, -1)).transpose(1, 2)  # type: ignore[no-untyped-call]
     return split if norm is None else norm(split)  # type: ignore[no-any-return]
