@@ -1,0 +1,1 @@
+"""Training of the bundled checkpoint: one stage a file, driven by `experiments.train_demo`."""
