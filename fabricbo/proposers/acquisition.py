@@ -1,0 +1,156 @@
+"""Picks the action with the largest expected improvement, feasible by construction.
+
+The acquisition is qLogNEI: logarithm of the noisy expected improvement (Ament et al., 2023,
+"Unexpected Improvements to Expected Improvement for Bayesian Optimization"), conditioned on
+pending trials. Scalars and roles are searched together: every candidate is a point of the unit
+cube that `ActionSpace.from_unit` maps to an action, so windows, caps and whole numbers hold
+whatever the search does.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.sampling import SobolQMCNormalSampler
+from torch import Tensor
+
+from fabricbo.proposers.surrogate import Surrogate
+from fabricbo.protocols import History
+from fabricbo.records import Action, TrialStatus
+
+_DRAWS = 64
+_RANDOM_POINTS = 256
+_MUTATIONS = 32
+"""Around each of the best trials."""
+_PARENTS = 4
+_SEARCH_ROUNDS = 8
+_STARTS = 3
+_MOVES = 24
+"""Around each start in each round of the local search."""
+_CHUNK = 256
+_SAME = 1e-6
+"""Features that differ by less in every column are those of the same images."""
+
+Points = npt.NDArray[np.float64]
+
+
+def best_action(
+    surrogate: Surrogate, history: History, rng: np.random.Generator
+) -> tuple[Action, bool]:
+    """Return the best action found, and whether it can give images that no trial gave.
+
+    It cannot where the search met no such action: all were tried, or nothing matters.
+    """
+    search = _Search(surrogate, history, rng)
+    found = search.score(search.first_points())
+    for round_ in range(_SEARCH_ROUNDS):
+        found = sorted(found, key=lambda candidate: -candidate.value)[:_STARTS]
+        step = 0.25 * 0.6**round_
+        moved = [search.moves(candidate.point, _MOVES, step) for candidate in found]
+        found += search.score(np.vstack(moved))
+    best = max(found, key=lambda candidate: candidate.value)
+    if math.isfinite(best.value):
+        return best.action, True
+    tried = {trial.action for trial in history.trials}
+    return next((c.action for c in found if c.action not in tried), best.action), False
+
+
+def noisy_expected_improvement(
+    surrogate: Surrogate, history: History, seed: int
+) -> qLogNoisyExpectedImprovement:
+    """Return qLogNEI over the scored trials, given that the pending ones will be scored too."""
+    pending = [trial for trial in history.trials if trial.status is TrialStatus.PENDING]
+    return qLogNoisyExpectedImprovement(
+        surrogate.model,
+        X_baseline=surrogate.observed,
+        sampler=SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=seed),
+        X_pending=surrogate.rows(pending) if pending else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    action: Action
+    point: Points
+    """Its point of the unit cube, `d`."""
+    value: float
+    """Its acquisition value; minus infinity where it repeats a trial."""
+
+
+class _Search:
+    """What the search needs at every turn: it holds one acquisition and one generator."""
+
+    def __init__(self, surrogate: Surrogate, history: History, rng: np.random.Generator) -> None:
+        self._surrogate, self._history, self._rng = surrogate, history, rng
+        seed = int(rng.integers(2**31))
+        self._acquisition = noisy_expected_improvement(surrogate, history, seed)
+        self._tried = surrogate.rows(history.trials)
+        self._scalars = len(history.space.parameters)
+
+    def first_points(self) -> Points:
+        """Return random points and mutations of the best trials, `n x d`."""
+        dimensions = self._history.space.dimensions(self._history.pool)
+        parents = self._parents()
+        mutated = [self.moves(parent, _MUTATIONS, 0.2) for parent in parents]
+        return np.vstack([self._rng.random((_RANDOM_POINTS, dimensions)), *mutated])
+
+    def moves(self, point: Points, count: int, step: float) -> Points:
+        """Return neighbours of a point: scalars moved, a role changed, two exchanged, or both."""
+        moved = np.tile(point, (count, 1))
+        for row in moved:
+            kind = self._rng.random()
+            if kind < 0.6 or len(row) == self._scalars:
+                self._move_scalars(row[: self._scalars], step)
+            if kind > 0.4 and len(row) > self._scalars:
+                self._move_roles(row[self._scalars :])
+        return moved
+
+    def _move_scalars(self, scalars: Points, step: float) -> None:
+        if not len(scalars):
+            return
+        chosen = self._rng.random(len(scalars)) < 0.4
+        chosen[self._rng.integers(len(scalars))] = True
+        scalars += chosen * self._rng.normal(0, step, len(scalars))
+        np.clip(scalars, 0, 1, out=scalars)
+
+    def _move_roles(self, roles: Points) -> None:
+        """Change a role or exchange two; the ends of the interval win where a cap is exceeded."""
+        if len(roles) > 1 and self._rng.random() < 0.3:
+            one, other = self._rng.choice(len(roles), 2, replace=False)
+            roles[[one, other]] = roles[[other, one]]
+        else:
+            roles[self._rng.integers(len(roles))] = self._rng.choice((0.0, 0.5, 1.0))
+
+    def score(self, points: Points) -> list[_Candidate]:
+        """Return a candidate for each different action that the points (`n x d`) stand for."""
+        space, pool = self._history.space, self._history.pool
+        actions = list(dict.fromkeys(space.from_unit(point.tolist(), pool) for point in points))
+        rows = torch.from_numpy(self._surrogate.features(actions))
+        return [
+            _Candidate(action, np.array(space.to_unit(action, pool)), value)
+            for action, value in zip(actions, self._values(rows), strict=True)
+        ]
+
+    def _values(self, rows: Tensor) -> list[float]:
+        with torch.no_grad():
+            chunks = [self._acquisition(chunk.unsqueeze(-2)) for chunk in torch.split(rows, _CHUNK)]
+        values = torch.cat(chunks)
+        values[~values.isfinite() | self._repeats(rows)] = -math.inf
+        return values.tolist()
+
+    def _repeats(self, rows: Tensor) -> Tensor:
+        distance = (rows.unsqueeze(1) - self._tried.unsqueeze(0)).abs().amax(-1)
+        return (distance < _SAME).any(-1)
+
+    def _parents(self) -> list[Points]:
+        """Return the points of the trials with the best posterior means."""
+        space, pool = self._history.space, self._history.pool
+        trials = [t for t in self._history.trials if space.contains(t.action, pool)]
+        if not trials:
+            return []
+        means = self._surrogate.model.posterior(self._surrogate.rows(trials)).mean.squeeze(-1)
+        best = means.argsort(descending=True, stable=True)[:_PARENTS]
+        return [np.array(space.to_unit(trials[i].action, pool)) for i in best.tolist()]

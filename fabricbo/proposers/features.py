@@ -1,0 +1,156 @@
+"""What the surrogate sees of an action: numbers that move only when the images can move.
+
+With equal logits N references of feedback weight w take the share N*w / (1 + N*w) of the
+attention, so this *mass* of the liked and of the disliked set stands in for the raw weights
+and the number of references. The window enters through the denoising steps that it switches
+on. Everything that acts through references is faded out where their mass goes to 0, so that
+actions that give the same images have the same features.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fabricbo.records import Action, FabricParams, Reference, Role
+from fabricbo.space import ActionSpace, Choice, Domain
+
+_HALF_MASS = 0.05
+"""Attention mass at which a reference's choice and the window count half as much as at 1."""
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """Turns actions into rows: scalar columns first, then a liked and a disliked one each."""
+
+    space: ActionSpace
+    references: tuple[Reference, ...]
+    """Every reference of the pool and of earlier trials, in a fixed order."""
+
+    @property
+    def scalar_names(self) -> tuple[str, ...]:
+        """Names of the scalar columns, in their order."""
+        varying = self.space.parameters
+        with_references = ["liked_mass", "disliked_mass"]
+        if "min_weight" in varying or self.space.hand.min_weight > 0:
+            with_references += ["liked_mass_outside", "disliked_mass_outside"]
+        with_references += [name for name in _THROUGH_REFERENCES if name in varying]
+        alone = [name for name in _WITHOUT_REFERENCES if name in varying]
+        return (*(with_references if self.references else []), *alone)
+
+    def __call__(self, actions: Sequence[Action]) -> npt.NDArray[np.float64]:
+        """Return an `n x (s + 2 r)` array: s scalars, r references liked, r disliked."""
+        rows = [self._row(action) for action in actions]
+        width = len(self.scalar_names) + 2 * len(self.references)
+        return np.array(rows, dtype=np.float64).reshape(len(actions), width)
+
+    def _row(self, action: Action) -> list[float]:
+        strength = _strength(action)
+        scalars = self._scalars(action.params, strength)
+        liked, disliked = _fade(strength.liked), _fade(strength.disliked)
+        roles = [action.role(reference) for reference in self.references]
+        return [
+            *(scalars[name] for name in self.scalar_names),
+            *(liked if role is Role.LIKED else 0.0 for role in roles),
+            *(disliked if role is Role.DISLIKED else 0.0 for role in roles),
+        ]
+
+    def _scalars(self, params: FabricParams, strength: "_Strength") -> dict[str, float]:
+        window, outside = _fade(strength.contrast), strength.share_outside
+        positions = {
+            name: _position(domain, max(value, 1.0) if name == "guidance_scale" else value)
+            for name, domain in self.space.domains.items()
+            for value in [getattr(params, name)]
+        }
+        return {
+            **positions,
+            "liked_mass": strength.liked_inside,
+            "disliked_mass": strength.disliked_inside,
+            "liked_mass_outside": strength.liked_outside * outside,
+            "disliked_mass_outside": strength.disliked_outside * outside,
+            "feedback_start": window * strength.first / params.denoising_steps,
+            "feedback_end": window * strength.stop / params.denoising_steps,
+            "pos_bottleneck_scale": _fade(strength.liked)
+            * positions.get("pos_bottleneck_scale", 0.0),
+            "neg_bottleneck_scale": _fade(strength.disliked)
+            * positions.get("neg_bottleneck_scale", 0.0),
+        }
+
+
+_THROUGH_REFERENCES = (
+    "feedback_start",
+    "feedback_end",
+    "pos_bottleneck_scale",
+    "neg_bottleneck_scale",
+)
+_WITHOUT_REFERENCES = ("guidance_scale", "denoising_steps", "prompt_dropout")
+
+
+@dataclass(frozen=True, slots=True)
+class _Strength:
+    """How much attention references get, and when."""
+
+    first: int
+    stop: int
+    """The window holds the denoising steps `first <= i < stop`."""
+    share_outside: float
+    """Share of the denoising steps outside the window."""
+    liked_inside: float
+    disliked_inside: float
+    liked_outside: float
+    disliked_outside: float
+    """Attention mass of each set inside and outside the window; 0 where there is no such step."""
+
+    @property
+    def liked(self) -> float:
+        return max(self.liked_inside, self.liked_outside)
+
+    @property
+    def disliked(self) -> float:
+        return max(self.disliked_inside, self.disliked_outside)
+
+    @property
+    def contrast(self) -> float:
+        """Difference that the window makes."""
+        return max(
+            abs(self.liked_inside - self.liked_outside),
+            abs(self.disliked_inside - self.disliked_outside),
+        )
+
+
+def _strength(action: Action) -> _Strength:
+    params, steps = action.params, action.params.denoising_steps
+    first = round(steps * params.feedback_start)
+    stop = max(min(round(steps * params.feedback_end) + 1, steps), first)
+    inside = params.max_weight if stop > first else 0.0
+    outside = params.min_weight if stop - first < steps else inside
+    # Without guidance there is no unconditional pass, which disliked references act in.
+    disliked = len(action.disliked) if params.guidance_scale > 1 else 0
+    return _Strength(
+        first=first,
+        stop=stop,
+        share_outside=1 - (stop - first) / steps,
+        liked_inside=_mass(len(action.liked) * inside),
+        disliked_inside=_mass(disliked * inside * params.neg_scale),
+        liked_outside=_mass(len(action.liked) * outside),
+        disliked_outside=_mass(disliked * outside * params.neg_scale),
+    )
+
+
+def _mass(weight: float) -> float:
+    return weight / (1 + weight) if math.isfinite(weight) else 1.0
+
+
+def _fade(mass: float) -> float:
+    """Return 0 at mass 0, rising steeply, 1 at mass 1."""
+    return mass * (1 + _HALF_MASS) / (mass + _HALF_MASS)
+
+
+def _position(domain: Domain, value: float) -> float:
+    """Place a value on the domain's scale; hand settings may lie outside the domain."""
+    if isinstance(domain, Choice):
+        low, high = min(domain.values), max(domain.values)
+        return (value - low) / (high - low)
+    return domain.to_unit(max(value, domain.low / 10) if domain.log else value)

@@ -1,0 +1,114 @@
+r"""The covariance of two actions, given their features.
+
+With scalar columns s and role columns L (liked), D (disliked), one of each a reference:
+
+    k = a M(s, s') + R + b R M(s, s')
+    R = l <L, L'> + d <D, D'> + v <L - D, L' - D'>,   L := L (2 / #liked)^t, D likewise
+
+M is a Matern-5/2 kernel with a length scale for each scalar. R is linear: each reference has
+an effect of its own when liked, one when disliked, and one that changes its sign with the
+verdict, all drawn from three common variances. No reference is special beforehand, their order
+does not matter, and what was learnt about one stays when others join the pool. `b R M` lets
+these effects grow and shrink with mass and window. The exponent t says whether references
+share the attention (1: their effects are averaged) or add up (0); it is learnt in between.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from gpytorch.constraints import Positive
+from gpytorch.kernels import Kernel
+from gpytorch.priors import LogNormalPrior, NormalPrior
+from torch import Tensor
+
+_LENGTHSCALE_PRIOR = (0.5, 0.5)
+"""Mode, and standard deviation of the logarithm; scalar features lie about in [0, 1]."""
+_VARIANCE_PRIORS = ((0.3, 0.7), (0.05, 0.7), (0.05, 0.7), (0.1, 0.7), (2.0, 0.7))
+"""The same for a, l, d, v, b; outcomes are standardised, effects mostly through mass."""
+
+
+class ActionKernel(Kernel):  # type: ignore[misc]  # gpytorch is untyped
+    """The covariance in the formula above."""
+
+    def __init__(self, scalars: int, references: int) -> None:
+        """Make the kernel for rows of `scalars + 2 * references` columns."""
+        super().__init__()
+        self.scalars, self.references = scalars, references
+        self._add_positive("lengthscales", [_LENGTHSCALE_PRIOR] * scalars)
+        self._add_positive("variances", _VARIANCE_PRIORS)
+        self.register_parameter("raw_sharing", _parameter(0.0))
+        self.register_prior(
+            "sharing_prior",
+            NormalPrior(0.0, 1.0),
+            lambda kernel: kernel.raw_sharing,
+            lambda kernel, value: kernel.initialize(raw_sharing=value),
+        )
+
+    def _add_positive(self, name: str, priors: Sequence[tuple[float, float]]) -> None:
+        """Add a vector of positive parameters with log-normal priors, started at their medians."""
+        raw = f"raw_{name}"
+        # The mode of a log-normal density is exp(mean - variance), its median exp(mean).
+        means = [math.log(mode) + deviation**2 for mode, deviation in priors]
+        self.register_parameter(raw, _parameter(means))
+        self.register_constraint(raw, Positive(transform=torch.exp, inv_transform=torch.log))
+        if not priors:
+            return
+        deviations = [deviation for _, deviation in priors]
+        self.register_prior(
+            f"{name}_prior",
+            LogNormalPrior(torch.tensor(means).double(), torch.tensor(deviations).double()),
+            lambda kernel: getattr(kernel, raw).exp(),
+            lambda kernel, value: kernel.initialize(**{raw: value.log()}),
+        )
+
+    @property
+    def lengthscales(self) -> Tensor:
+        """Return one a scalar column."""
+        return self.raw_lengthscales.exp()  # type: ignore[no-any-return]
+
+    @property
+    def variances(self) -> Tensor:
+        """Return a, l, d, v and b."""
+        return self.raw_variances.exp()  # type: ignore[no-any-return]
+
+    @property
+    def sharing(self) -> Tensor:
+        """Return the exponent t in (0, 1)."""
+        return torch.sigmoid(self.raw_sharing)
+
+    def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **_: Any) -> Tensor:
+        """Return the covariances of `... x n x d` and `... x m x d` rows: `... x n x m`.
+
+        With `diag` that of each row of the one with its namesake of the other: `... x n`.
+        """
+        alone, interaction = self.variances[0], self.variances[4]
+        left, right = self._role_columns(x1), self._role_columns(x2)
+        roles = (left * right).sum(-1) if diag else left @ right.transpose(-1, -2)
+        matern = self._matern(x1[..., : self.scalars], x2[..., : self.scalars], diag)
+        return alone * matern + roles * (1 + interaction * matern)
+
+    def _matern(self, x1: Tensor, x2: Tensor, diag: bool) -> Tensor:
+        x1, x2 = x1 / self.lengthscales, x2 / self.lengthscales
+        difference = x1 - x2 if diag else x1.unsqueeze(-2) - x2.unsqueeze(-3)
+        squared = 5 * difference.square().sum(-1)
+        # The gradient of a root at 0 is infinite, that of the kernel there is 0.
+        distance = (squared + 1e-20).sqrt()
+        return (1 + distance + squared / 3) * torch.exp(-distance)
+
+    def _role_columns(self, x: Tensor) -> Tensor:
+        """Return `... x n x 3 r` columns whose inner product is R."""
+        liked = self._shared(x[..., self.scalars : self.scalars + self.references])
+        disliked = self._shared(x[..., self.scalars + self.references :])
+        one, two, verdict = self.variances[1:4].sqrt().unbind(-1)
+        return torch.cat((one * liked, two * disliked, verdict * (liked - disliked)), -1)
+
+    def _shared(self, columns: Tensor) -> Tensor:
+        """Scale the columns of a set by its size; nothing changes at two references."""
+        count = (columns > 0).sum(-1, keepdim=True).clamp_min(1)
+        return columns * (2 / count) ** self.sharing
+
+
+def _parameter(values: float | Sequence[float]) -> torch.nn.Parameter:
+    return torch.nn.Parameter(torch.tensor(values, dtype=torch.float64))
