@@ -142,8 +142,8 @@ class _Search:
         return values.tolist()
 
     def _repeats(self, rows: Tensor) -> Tensor:
-        distance = (rows.unsqueeze(1) - self._tried.unsqueeze(0)).abs().amax(-1)
-        return (distance < _SAME).any(-1)
+        difference = (rows.unsqueeze(1) - self._tried.unsqueeze(0)).abs()
+        return (difference < _SAME).all(-1).any(-1)
 
     def _parents(self) -> list[Points]:
         """Return the points of the trials with the best posterior means."""

@@ -95,7 +95,7 @@ class MirroredExperiment:
         joined = [
             name
             for name in known
-            if name not in parameters or name in pool and name not in self._enabled
+            if name not in parameters or (name in pool and name not in self._enabled)
         ]
         if joined:
             # The method of the same name of `Experiment` warns about a status quo there is none of.
