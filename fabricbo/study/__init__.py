@@ -1,0 +1,30 @@
+"""Studies: what is asked, told and kept."""
+
+from fabricbo.study.drawing import Parts
+from fabricbo.study.errors import (
+    NameInUseError,
+    NewerStoreError,
+    NotAStudyError,
+    RepeatedFailureError,
+    StudyCompleteError,
+    StudyError,
+    TrialStateError,
+)
+from fabricbo.study.settings import SettingsError, StudySettings, check_settings
+from fabricbo.study.study import Heldout, Study
+
+__all__ = [
+    "Heldout",
+    "NameInUseError",
+    "NewerStoreError",
+    "NotAStudyError",
+    "Parts",
+    "RepeatedFailureError",
+    "SettingsError",
+    "Study",
+    "StudyCompleteError",
+    "StudyError",
+    "StudySettings",
+    "TrialStateError",
+    "check_settings",
+]

@@ -1,0 +1,29 @@
+"""What can go wrong with a study that its user can do something about."""
+
+
+class StudyError(Exception):
+    """Base of the errors of studies."""
+
+
+class NameInUseError(StudyError):
+    """There is a study already where a new one was to be made."""
+
+
+class NotAStudyError(StudyError):
+    """There is no study, or none that can be read."""
+
+
+class NewerStoreError(StudyError):
+    """The store was written by a newer version of fabricbo."""
+
+
+class StudyCompleteError(StudyError):
+    """All planned trials have been asked for."""
+
+
+class TrialStateError(StudyError):
+    """A trial is not in the state that a call needs."""
+
+
+class RepeatedFailureError(StudyError):
+    """Several trials in a row failed; the study stopped with everything kept."""

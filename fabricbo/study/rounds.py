@@ -1,0 +1,58 @@
+"""What is decided at the borders of rounds: seeds at their start, the pool's growth at their end.
+
+Pure functions of what is stored, so that a study that was killed decides the same again.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fabricbo.records import Direction, Trial
+
+
+def round_seeds(study_seed: int, index: int, images: int) -> tuple[int, ...]:
+    """Return the seeds common to all trials of a round."""
+    return _seeds(f"round {index} of {study_seed}", images)
+
+
+def heldout_seeds(study_seed: int, rounds: int, images: int, count: int) -> tuple[int, ...]:
+    """Return seeds that no round of the study draws with."""
+    seen = {s for i in range(1, rounds + 1) for s in round_seeds(study_seed, i, images)}
+    candidates = _seeds(f"held out of {study_seed}", count + len(seen))
+    return tuple(seed for seed in candidates if seed not in seen)[:count]
+
+
+def _seeds(name: str, count: int) -> tuple[int, ...]:
+    rng = random.Random(name)
+    return tuple(rng.sample(range(2**32), count))
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Identities of images that join the pool."""
+
+    liked: tuple[str, ...]
+    disliked: tuple[str, ...]
+
+
+def growth(trials: Sequence[Trial], direction: Direction, liked: int, disliked: int) -> Growth:
+    """Choose a round's best images as liked candidates and its worst as disliked ones.
+
+    As in the paper's iterative feedback. An image is chosen once, even where it is among both.
+    """
+    sign = 1 if direction == "maximize" else -1
+    ranked = sorted(_scored_images(trials), key=lambda pair: -sign * pair[0])
+    unique = list(dict.fromkeys(image for _, image in ranked))
+    best = tuple(unique[:liked])
+    rest = [image for image in reversed(unique) if image not in best]
+    return Growth(best, tuple(rest[:disliked]))
+
+
+def _scored_images(trials: Sequence[Trial]) -> Iterator[tuple[float, str]]:
+    for trial in trials:
+        if trial.score is None:
+            continue
+        if len(trial.score.values) == len(trial.images):
+            yield from zip(trial.score.values, trial.images, strict=True)
+        else:  # one number for the whole batch: its first image stands for it
+            yield trial.score.mean, trial.images[0]

@@ -1,0 +1,302 @@
+"""All the SQL: the store is the truth about a study.
+
+SQLite with write-ahead log and full sync: what a call has stored survives a kill or a power
+cut after it. Every change is one transaction that takes the write lock at its start.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from fabricbo.objective import Declaration
+from fabricbo.records import Action, Direction, Reference, Role, Round, Score, Trial, TrialStatus
+from fabricbo.study.errors import NewerStoreError, NotAStudyError, TrialStateError
+from fabricbo.study.images import ImageStore
+from fabricbo.study.settings import StudySettings
+
+SCHEMA_VERSION = 1
+
+_metadata = sa.MetaData()
+_study = sa.Table(
+    "study",
+    _metadata,
+    sa.Column("schema_version", sa.Integer, nullable=False),
+    sa.Column("settings", sa.JSON, nullable=False),
+    sa.Column("objective", sa.String, nullable=False),
+    sa.Column("direction", sa.String, nullable=False),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+)
+_references = sa.Table(
+    "references",
+    _metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False, unique=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("hand_role", sa.String, nullable=False),
+)
+_rounds = sa.Table(
+    "rounds",
+    _metadata,
+    sa.Column("index", sa.Integer, primary_key=True),
+    sa.Column("seeds", sa.JSON, nullable=False),
+    sa.Column("pool", sa.JSON, nullable=False),
+)
+_trials = sa.Table(
+    "trials",
+    _metadata,
+    sa.Column("index", sa.Integer, primary_key=True),
+    sa.Column("round", sa.Integer, sa.ForeignKey("rounds.index"), nullable=False),
+    sa.Column("action", sa.JSON, nullable=False),
+    sa.Column("source", sa.String, nullable=False),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("values", sa.JSON),
+    sa.Column("images", sa.JSON),
+    sa.Column("reason", sa.String),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("seconds", sa.Float),
+)
+_heldout = sa.Table(
+    "heldout",
+    _metadata,
+    sa.Column("trial", sa.Integer, sa.ForeignKey("trials.index"), primary_key=True),
+    sa.Column("seeds", sa.JSON, nullable=False),
+    sa.Column("values", sa.JSON, nullable=False),
+    sa.Column("images", sa.JSON, nullable=False),
+)
+
+
+class Store:
+    """The rows of one study."""
+
+    def __init__(self, file: Path, images: ImageStore) -> None:
+        """Open a store.
+
+        Raises:
+            NotAStudyError: no store at this place, or a file that is none.
+            NewerStoreError: written by a newer version.
+        """
+        if not file.is_file():
+            raise NotAStudyError(f"no study at {file.parent} (there is no {file.name})")
+        self._engine = _engine(file)
+        self._images = images
+        self._cache: dict[str, Reference] = {}
+        _check_version(self._engine, file)
+
+    @classmethod
+    def create(
+        cls, file: Path, settings: StudySettings, declared: Declaration, first: Round
+    ) -> None:
+        """Write a new store with its first round; it appears under its name when it is whole."""
+        row = {
+            "schema_version": SCHEMA_VERSION,
+            "settings": settings.model_dump(mode="json"),
+            "objective": declared.name,
+            "direction": declared.direction,
+            "created": datetime.now(UTC),
+        }
+        part = file.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        engine = _engine(part)
+        with engine.begin() as connection:
+            _metadata.create_all(connection)
+            connection.execute(_study.insert(), row)
+            _insert_round(connection, first)
+        engine.dispose()
+        part.rename(file)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._engine.dispose()
+
+    @property
+    def settings(self) -> StudySettings:
+        """The settings that the study was made with."""
+        return StudySettings.model_validate(self._about()["settings"])
+
+    @property
+    def objective_name(self) -> str:
+        """The name that the objective declared."""
+        return str(self._about()["objective"])
+
+    @property
+    def direction(self) -> Direction:
+        """The direction that the objective declared."""
+        direction: Direction = self._about()["direction"]
+        return direction
+
+    def _about(self) -> Any:
+        with self._engine.connect() as connection:
+            return connection.execute(sa.select(_study)).mappings().one()
+
+    def open_round(self, opened: Round) -> None:
+        """Add a round, and those references of its pool that are new."""
+        with self._engine.begin() as connection:
+            _insert_round(connection, opened)
+
+    def rounds(self) -> list[Round]:
+        """Return all rounds in order."""
+        with self._engine.connect() as connection:
+            references = self._all_references(connection)
+            rows = connection.execute(sa.select(_rounds).order_by(_rounds.c.index)).mappings()
+            return [
+                Round(
+                    index=row["index"],
+                    seeds=tuple(row["seeds"]),
+                    pool=tuple(references[key] for key in row["pool"]),
+                )
+                for row in rows
+            ]
+
+    def add_trial(self, trial: Trial) -> None:
+        """Add a pending trial."""
+        row = {
+            "index": trial.index,
+            "round": trial.round,
+            "action": trial.action.to_json(),
+            "source": trial.source,
+            "status": str(TrialStatus.PENDING),
+            "created": datetime.now(UTC),
+        }
+        with self._engine.begin() as connection:
+            connection.execute(_trials.insert(), row)
+
+    def finish_trial(
+        self, index: int, score: Score, images: Sequence[str], seconds: float | None
+    ) -> None:
+        """Store the outcome of a pending trial, whose images are already on disk.
+
+        Raises:
+            TrialStateError: the trial is not pending.
+        """
+        outcome = {
+            "status": str(TrialStatus.DONE),
+            "values": list(score.values),
+            "images": list(images),
+            "seconds": seconds,
+        }
+        self._leave_pending(index, outcome)
+
+    def fail_trial(self, index: int, reason: str) -> None:
+        """Store that a pending trial failed.
+
+        Raises:
+            TrialStateError: the trial is not pending.
+        """
+        self._leave_pending(index, {"status": str(TrialStatus.FAILED), "reason": reason})
+
+    def _leave_pending(self, index: int, outcome: dict[str, Any]) -> None:
+        pending = (_trials.c.index == index) & (_trials.c.status == str(TrialStatus.PENDING))
+        with self._engine.begin() as connection:
+            if connection.execute(_trials.update().where(pending).values(outcome)).rowcount != 1:
+                raise TrialStateError(f"trial {index} is not pending; its outcome is kept as it is")
+
+    def trials(self) -> list[Trial]:
+        """Return all trials in order."""
+        query = (
+            sa.select(_trials, _rounds.c.seeds)
+            .join(_rounds, _trials.c.round == _rounds.c.index)
+            .order_by(_trials.c.index)
+        )
+        with self._engine.connect() as connection:
+            references = list(self._all_references(connection).values())
+            return [_trial(row, references) for row in connection.execute(query).mappings()]
+
+    def put_heldout(
+        self, trial: int, seeds: Sequence[int], score: Score, images: Sequence[str]
+    ) -> None:
+        """Store how a trial's action did on held-out seeds, in place of an earlier result."""
+        row = {
+            "trial": trial,
+            "seeds": list(seeds),
+            "values": list(score.values),
+            "images": list(images),
+        }
+        with self._engine.begin() as connection:
+            connection.execute(_heldout.delete().where(_heldout.c.trial == trial))
+            connection.execute(_heldout.insert(), row)
+
+    def heldout(self) -> dict[int, tuple[Score, tuple[str, ...]]]:
+        """Return scores and images on held-out seeds, by trial."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(_heldout)).mappings()
+            return {
+                row["trial"]: (Score(tuple(row["values"])), tuple(row["images"])) for row in rows
+            }
+
+    def _all_references(self, connection: sa.Connection) -> dict[str, Reference]:
+        """Read the references; their pixels are read once."""
+        rows = connection.execute(sa.select(_references).order_by(_references.c.position))
+        for row in rows.mappings():
+            if row["id"] not in self._cache:
+                image, role = self._images.load(row["id"]), Role(row["hand_role"])
+                self._cache[row["id"]] = Reference(row["id"], row["name"], image, role)
+        return self._cache
+
+
+def _insert_round(connection: sa.Connection, opened: Round) -> None:
+    known = set(connection.execute(sa.select(_references.c.id)).scalars())
+    for position, reference in enumerate(opened.pool):
+        if reference.id not in known:
+            row = {
+                "id": reference.id,
+                "position": position,
+                "name": reference.name,
+                "hand_role": str(reference.hand_role),
+            }
+            connection.execute(_references.insert(), row)
+    pool = [reference.id for reference in opened.pool]
+    row = {"index": opened.index, "seeds": list(opened.seeds), "pool": pool}
+    connection.execute(_rounds.insert(), row)
+
+
+def _trial(row: Any, references: Sequence[Reference]) -> Trial:
+    return Trial(
+        index=row["index"],
+        round=row["round"],
+        action=Action.from_json(row["action"], references),
+        source=row["source"],
+        seeds=tuple(row["seeds"]),
+        status=TrialStatus(row["status"]),
+        score=None if row["values"] is None else Score(tuple(row["values"])),
+        images=tuple(row["images"] or ()),
+        reason=row["reason"],
+        seconds=row["seconds"],
+    )
+
+
+def _engine(file: Path) -> sa.Engine:
+    engine = sa.create_engine(f"sqlite:///{file}", json_serializer=_strict_json)
+
+    @sa.event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy begins transactions, see below
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("PRAGMA busy_timeout=30000")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _strict_json(value: Any) -> str:
+    return json.dumps(value, allow_nan=False)
+
+
+def _check_version(engine: sa.Engine, file: Path) -> None:
+    try:
+        with engine.connect() as connection:
+            version = connection.execute(sa.select(_study.c.schema_version)).scalar_one()
+    except (sa.exc.DatabaseError, sa.exc.NoResultFound) as error:
+        raise NotAStudyError(f"{file} is no store of a study: {error}") from error
+    if version > SCHEMA_VERSION:
+        raise NewerStoreError(
+            f"{file} was written by a newer fabricbo (schema {version}; this one reads up to "
+            f"{SCHEMA_VERSION}): update fabricbo to open it"
+        )
