@@ -20,6 +20,14 @@ from fabricbo.space import ActionSpace, Choice, Domain
 _HALF_MASS = 0.05
 """Attention mass at which a reference's choice and the window count half as much as at 1."""
 
+_THROUGH_REFERENCES = (
+    "feedback_start",
+    "feedback_end",
+    "pos_bottleneck_scale",
+    "neg_bottleneck_scale",
+)
+_WITHOUT_REFERENCES = ("guidance_scale", "denoising_steps", "prompt_dropout")
+
 
 @dataclass(frozen=True)
 class FeatureMap:
@@ -35,7 +43,7 @@ class FeatureMap:
         varying = self.space.parameters
         with_references = ["liked_mass", "disliked_mass"]
         if "min_weight" in varying or self.space.hand.min_weight > 0:
-            with_references += ["liked_mass_outside", "disliked_mass_outside"]
+            with_references += ["liked_mean_mass", "disliked_mean_mass"]
         with_references += [name for name in _THROUGH_REFERENCES if name in varying]
         alone = [name for name in _WITHOUT_REFERENCES if name in varying]
         return (*(with_references if self.references else []), *alone)
@@ -59,17 +67,17 @@ class FeatureMap:
 
     def _scalars(self, params: FabricParams, strength: "_Strength") -> dict[str, float]:
         window, outside = _fade(strength.contrast), strength.share_outside
-        positions = {
-            name: _position(domain, max(value, 1.0) if name == "guidance_scale" else value)
-            for name, domain in self.space.domains.items()
-            for value in [getattr(params, name)]
-        }
+        # Guidance of 1 or less is off, how far below does not matter.
+        values = {**params.to_json(), "guidance_scale": max(params.guidance_scale, 1.0)}
+        positions = {n: _position(domain, values[n]) for n, domain in self.space.domains.items()}
         return {
             **positions,
             "liked_mass": strength.liked_inside,
             "disliked_mass": strength.disliked_inside,
-            "liked_mass_outside": strength.liked_outside * outside,
-            "disliked_mass_outside": strength.disliked_outside * outside,
+            "liked_mean_mass": _mix(strength.liked_inside, strength.liked_outside, outside),
+            "disliked_mean_mass": _mix(
+                strength.disliked_inside, strength.disliked_outside, outside
+            ),
             "feedback_start": window * strength.first / params.denoising_steps,
             "feedback_end": window * strength.stop / params.denoising_steps,
             "pos_bottleneck_scale": _fade(strength.liked)
@@ -77,15 +85,6 @@ class FeatureMap:
             "neg_bottleneck_scale": _fade(strength.disliked)
             * positions.get("neg_bottleneck_scale", 0.0),
         }
-
-
-_THROUGH_REFERENCES = (
-    "feedback_start",
-    "feedback_end",
-    "pos_bottleneck_scale",
-    "neg_bottleneck_scale",
-)
-_WITHOUT_REFERENCES = ("guidance_scale", "denoising_steps", "prompt_dropout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ class _Strength:
     disliked_inside: float
     liked_outside: float
     disliked_outside: float
-    """Attention mass of each set inside and outside the window; 0 where there is no such step."""
+    """Attention mass of each set inside and outside the window."""
 
     @property
     def liked(self) -> float:
@@ -124,8 +123,9 @@ def _strength(action: Action) -> _Strength:
     params, steps = action.params, action.params.denoising_steps
     first = round(steps * params.feedback_start)
     stop = max(min(round(steps * params.feedback_end) + 1, steps), first)
-    inside = params.max_weight if stop > first else 0.0
-    outside = params.min_weight if stop - first < steps else inside
+    # Where one of them is not met by any denoising step, the other stands for both.
+    inside = params.max_weight if stop > first else params.min_weight
+    outside = params.min_weight if stop - first < steps else params.max_weight
     # Without guidance there is no unconditional pass, which disliked references act in.
     disliked = len(action.disliked) if params.guidance_scale > 1 else 0
     return _Strength(
@@ -141,6 +141,11 @@ def _strength(action: Action) -> _Strength:
 
 def _mass(weight: float) -> float:
     return weight / (1 + weight) if math.isfinite(weight) else 1.0
+
+
+def _mix(inside: float, outside: float, share_outside: float) -> float:
+    """Return the mean over the denoising steps."""
+    return inside + share_outside * (outside - inside)
 
 
 def _fade(mass: float) -> float:

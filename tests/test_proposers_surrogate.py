@@ -1,0 +1,229 @@
+"""Features, kernel and noise of the surrogate, and the proposers that learn nothing."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from botorch.exceptions import ModelFittingError
+
+from fabricbo.proposers import HandProposer, RandomProposer, SobolProposer
+from fabricbo.proposers import surrogate as surrogate_module
+from fabricbo.proposers.features import FeatureMap
+from fabricbo.proposers.kernel import ActionKernel
+from fabricbo.proposers.surrogate import fit_surrogate, known_references, standardised
+from fabricbo.protocols import History, Proposer
+from fabricbo.records import Action, FabricParams, Score, Trial, TrialStatus
+from fabricbo.space import ActionSpace, Range
+from tests.proposer_problem import Problem, pool_of
+
+POOL = pool_of(4)
+SPACE = ActionSpace(
+    {
+        **ActionSpace().domains,
+        "guidance_scale": Range(0.5, 10.0),
+        "denoising_steps": Range(10, 30),
+        "pos_bottleneck_scale": Range(0.0, 2.0),
+    }
+)
+
+
+def row(liked: int, disliked: int, **params: float) -> dict[str, float]:
+    """Return the features of an action by name; role columns by their number."""
+    action = Action(
+        FabricParams(**params),  # type: ignore[arg-type]
+        POOL[:liked],
+        POOL[liked : liked + disliked],
+    )
+    features = FeatureMap(SPACE, POOL)
+    values = features([action])[0]
+    return dict(zip([*features.scalar_names, *map(str, range(8))], values, strict=True))
+
+
+def test_mass_is_the_share_of_the_attention() -> None:
+    features = row(3, 1, max_weight=0.5, neg_scale=0.4)
+    assert features["liked_mass"] == pytest.approx(1.5 / 2.5)
+    assert features["disliked_mass"] == pytest.approx(0.2 / 1.2)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((2, 0, {"max_weight": 0.0, "feedback_end": 0.3}), (1, 2, {"max_weight": 0.0})),
+        ((0, 0, {"max_weight": 0.7}), (0, 0, {"feedback_start": 0.5, "neg_scale": 0.1})),
+        ((2, 1, {"neg_scale": 0.0}), (2, 0, {"neg_scale": 0.9})),
+        ((2, 1, {"feedback_end": 0.80}), (2, 1, {"feedback_end": 0.81})),
+        ((2, 1, {"guidance_scale": 1.0}), (2, 0, {"guidance_scale": 0.6})),
+        ((2, 1, {"feedback_start": 1.0, "feedback_end": 1.0}), (0, 0, {})),
+        ((0, 2, {"pos_bottleneck_scale": 0.0}), (0, 2, {"pos_bottleneck_scale": 2.0})),
+    ],
+    ids=[
+        "weight 0",
+        "no references",
+        "disliked weight 0",
+        "same denoising steps",
+        "guidance off",
+        "window after the last step",
+        "bottleneck of nothing",
+    ],
+)
+def test_what_the_sampler_ignores_moves_nothing(
+    one: tuple[int, int, dict[str, float]], other: tuple[int, int, dict[str, float]]
+) -> None:
+    assert row(one[0], one[1], **one[2]) == pytest.approx(row(other[0], other[1], **other[2]))
+
+
+def test_equal_weights_inside_and_outside_hide_the_window() -> None:
+    same = {"min_weight": 0.5, "max_weight": 0.5}
+    space = ActionSpace({**SPACE.domains, "min_weight": Range(0.0, 1.0)})
+    features = FeatureMap(space, POOL)
+    actions = [
+        Action(FabricParams(feedback_start=s, feedback_end=e, **same), POOL[:2])
+        for s, e in ((0.0, 0.8), (0.3, 0.5))
+    ]
+    first, second = (dict(zip(features.scalar_names, r, strict=False)) for r in features(actions))
+    assert first == pytest.approx(second)
+    assert first["liked_mean_mass"] == pytest.approx(0.5)
+
+
+def actions_at_random(count: int, references: int = 4) -> list[Action]:
+    rng, pool = np.random.default_rng(0), pool_of(references)
+    return [SPACE.from_unit(p.tolist(), pool) for p in rng.random((count, SPACE.dimensions(pool)))]
+
+
+def kernel_and_rows(references: int) -> tuple[ActionKernel, torch.Tensor]:
+    features = FeatureMap(SPACE, pool_of(references))
+    rows = torch.from_numpy(features(actions_at_random(30, references)))
+    return ActionKernel(len(features.scalar_names), references), rows
+
+
+@pytest.mark.parametrize("references", [0, 1, 4, 32])
+def test_kernel_is_a_covariance(references: int) -> None:
+    kernel, rows = kernel_and_rows(references)
+    with torch.no_grad():
+        matrix = kernel(rows).to_dense()
+        assert torch.allclose(matrix, matrix.T)
+        assert torch.linalg.eigvalsh(matrix).min() > -1e-9
+        assert torch.allclose(matrix.diagonal(), kernel(rows, diag=True))
+        batched = kernel(rows.reshape(3, 10, -1), rows[:5]).to_dense()
+        assert torch.allclose(batched.reshape(30, 5), matrix[:, :5])
+
+
+def test_kernel_does_not_know_the_order_of_references() -> None:
+    kernel, rows = kernel_and_rows(4)
+    order = torch.tensor([2, 0, 3, 1])
+    scalars, liked, disliked = rows.split([kernel.scalars, 4, 4], -1)
+    moved = torch.cat((scalars, liked[:, order], disliked[:, order]), -1)
+    with torch.no_grad():
+        assert torch.allclose(kernel(rows).to_dense(), kernel(moved).to_dense())
+
+
+def test_kernel_equals_its_formula() -> None:
+    kernel = ActionKernel(1, 2)
+    x = torch.tensor([[0.2, 1.0, 0.0, 0.0, 1.0], [0.7, 1.0, 1.0, 0.0, 0.0]]).double()
+    a, liked, disliked, verdict, b = kernel.variances.tolist()
+    distance = 5**0.5 * 0.5 / kernel.lengthscales.item()
+    matern = (1 + distance + distance**2 / 3) * np.exp(-distance)
+    # The sets of the second row have two and no members, those of the first one each; t is 1/2.
+    first, second = {"liked": (2**0.5, 0), "disliked": (0, 2**0.5)}, {"liked": (1, 1)}
+    roles = liked * np.dot(first["liked"], second["liked"])
+    roles += verdict * np.dot(np.subtract(first["liked"], first["disliked"]), second["liked"])
+    assert disliked > 0
+    expected = a * matern + roles * (1 + b * matern)
+    assert kernel(x).to_dense()[0, 1].item() == pytest.approx(expected)
+
+
+def test_gradients_are_finite_where_rows_coincide() -> None:
+    kernel, rows = kernel_and_rows(2)
+    kernel(torch.cat((rows, rows))).to_dense().sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in kernel.parameters())
+
+
+def test_standardised_scores_and_their_noise() -> None:
+    scores = [Score((1.0, 3.0)), Score((5.0, 5.0)), Score((6.0,))]
+    y, noise = standardised(scores)
+    assert y.mean().item() == pytest.approx(0, abs=1e-12)
+    assert y.std(correction=0).item() == pytest.approx(1)
+    assert noise is not None
+    # Variances of single values: 2 and 0 with a degree of freedom each, 1 on average.
+    scale = np.std([2.0, 5.0, 6.0])
+    expected = np.array([(2 + 4) / 5 / 2, (0 + 4) / 5 / 2, 1.0]) / scale**2
+    assert noise.squeeze().tolist() == pytest.approx(expected.tolist())
+
+
+def test_noise_is_learnt_where_no_score_has_several_values() -> None:
+    y, noise = standardised([Score((1.0,)), Score((2.0,))])
+    assert noise is None
+    assert y.squeeze().tolist() == pytest.approx([-1, 1])
+
+
+def history_of(trials: int, seed: int = 0) -> History:
+    problem = Problem(seed)
+    history = History(problem.space, problem.pool, (), "maximize", seed)
+    for index in range(trials):
+        action = SobolProposer().propose(history).action
+        score = Score((problem.value(action), problem.value(action) + 0.01))
+        trial = Trial(index, 1, action, "sobol", (1,), TrialStatus.DONE, score)
+        history = replace(history, trials=(*history.trials, trial))
+    return history
+
+
+def test_surrogate_needs_a_score() -> None:
+    with pytest.raises(ValueError, match="needs a trial with a score"):
+        fit_surrogate(history_of(0))
+
+
+def test_surrogate_follows_the_scores_and_their_direction() -> None:
+    history = history_of(20)
+    scores = np.array([trial.score.mean for trial in history.trials if trial.score])
+    for direction, sign in (("maximize", 1), ("minimize", -1)):
+        surrogate = fit_surrogate(replace(history, direction=direction))  # type: ignore[arg-type]
+        means = surrogate.model.posterior(surrogate.observed).mean.squeeze(-1).detach().numpy()
+        assert surrogate.fitted
+        assert np.corrcoef(means, sign * scores)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("error", [ModelFittingError, RuntimeError, ValueError])
+def test_failed_fit_keeps_the_prior(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error("no luck")
+
+    monkeypatch.setattr(surrogate_module, "fit_gpytorch_mll", broken)
+    surrogate = fit_surrogate(history_of(5))
+    assert not surrogate.fitted
+    assert torch.isfinite(surrogate.model.posterior(surrogate.observed).mean).all()
+
+
+def test_known_references_come_in_a_fixed_order() -> None:
+    history = history_of(5)
+    shrunk = replace(history, pool=history.pool[5:])
+    known = known_references(shrunk)
+    assert known[:3] == history.pool[5:]
+    assert len(set(known)) == len(known)
+
+
+@pytest.mark.parametrize("proposer", [HandProposer(), RandomProposer(), SobolProposer()])
+def test_baselines_start_by_hand_and_repeat_themselves(proposer: Proposer) -> None:
+    history = history_of(4)
+    empty = replace(history, trials=())
+    assert proposer.propose(empty).action == history.space.hand_action(history.pool)
+    assert proposer.propose(history) == proposer.propose(history)
+    assert history.space.contains(proposer.propose(history).action, history.pool)
+
+
+@pytest.mark.parametrize("proposer", [RandomProposer(), SobolProposer()])
+def test_baselines_try_every_role_of_every_reference(proposer: Proposer) -> None:
+    history = History(ActionSpace(), pool_of(8), (), "maximize", 0)
+    seen = set()
+    for index in range(17):
+        action = proposer.propose(history).action
+        if index:
+            seen |= {(r.id, action.role(r)) for r in history.pool}
+        trial = Trial(index, 1, action, "test", (1,))
+        history = replace(history, trials=(*history.trials, trial))
+    actions = [trial.action for trial in history.trials]
+    assert len(seen) == 24
+    assert all(one != other for one, other in itertools.combinations(actions, 2))
