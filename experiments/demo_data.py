@@ -247,6 +247,36 @@ def pictures(folder: Path, repeats: int, seed: int) -> Iterator[tuple[Attributes
         yield attributes, np.asarray(compose(layer, attributes, rng))
 
 
+REFERENCES: Mapping[str, tuple[str, ...]] = {
+    "references": (
+        *("cat-sketch-green", "cat-gold-blue", "fox-monochrome-yellow", "rocket-pixel-purple"),
+        *("dog-3d-pink", "penguin-sticker-orange", "bear-gold-purple", "rabbit-sketch-pink"),
+        *("frog-monochrome-red", "turtle-3d-blue", "butterfly-sticker-gray", "octopus-gold-green"),
+        *("strawberry-pixel-yellow", "donut-sketch-orange", "mushroom-sticker-blue"),
+        "tulip-gold-gray",
+    ),
+    "pool/liked": (
+        *("house-sketch-purple", "star-sketch-yellow", "apple-3d-green", "car-sticker-green"),
+    ),
+    "pool/disliked": (
+        *("heart-gold-red", "crown-gold-orange", "guitar-monochrome-pink", "fish-3d-orange"),
+    ),
+}
+"""Pictures that are shipped, by folder; named `concept-style-background`."""
+
+
+def save_references(folder: Path, target: Path) -> None:
+    """Draw the pictures that are shipped."""
+    layers = draw_layers(folder)
+    for name, files in REFERENCES.items():
+        (target / name).mkdir(parents=True, exist_ok=True)
+        for file in files:
+            shown = Attributes(*file.split("-"))
+            layer = layers[shown.concept, shown.style]
+            picture = compose(layer, shown, random.Random(0), jitter=False)
+            picture.save(target / name / f"{file}.png")
+
+
 def contact_sheet(folder: Path, seed: int = 0) -> Image.Image:
     """Show each concept once in each style."""
     layers = draw_layers(folder)

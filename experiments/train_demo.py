@@ -19,6 +19,7 @@ from fabricbo._torchvision import ensure_importable
 
 ensure_importable()
 
+from experiments.demo_data import save_references  # noqa: E402
 from experiments.demo_training import autoencoder, dataset, diffusion, judge, scorer  # noqa: E402
 from experiments.demo_training.tokens import new_tokenizer  # noqa: E402
 
@@ -110,6 +111,7 @@ def export(folder: Path, target: Path, judge_target: Path) -> None:
     from diffusers import StableDiffusionPipeline
     from safetensors.torch import load_file, save_file
 
+    save_references(folder, target)
     pipeline = StableDiffusionPipeline.from_pretrained(folder / "pipeline")
     pipeline.to(torch.float16).save_pretrained(target / "checkpoint", safe_serialization=True)
     tokenizer = new_tokenizer(folder / "tokenizer")

@@ -3,3 +3,75 @@
 Public names are loaded when they are first used, so that `import fabricbo` stays cheap:
 it loads neither torch, diffusers, transformers nor ax.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from fabricbo.compose import create_study, resume_study
+    from fabricbo.objective import ObjectiveError, load_objective, objective
+    from fabricbo.protocols import History, Objective, Proposal, Proposer, Sampler
+    from fabricbo.records import Action, FabricParams, Reference, Role, Round, Score, Trial
+    from fabricbo.report import write_report
+    from fabricbo.sampler import Checkpoint, FabricSampler, SamplerOptions, load_pipeline
+    from fabricbo.space import ActionSpace, Choice, Range
+    from fabricbo.study import Parts, Study, StudySettings
+
+_NAMES = {
+    "compose": ("create_study", "resume_study"),
+    "objective": ("ObjectiveError", "load_objective", "objective"),
+    "protocols": ("History", "Objective", "Proposal", "Proposer", "Sampler"),
+    "records": ("Action", "FabricParams", "Reference", "Role", "Round", "Score", "Trial"),
+    "report": ("write_report",),
+    "sampler": ("Checkpoint", "FabricSampler", "SamplerOptions", "load_pipeline"),
+    "space": ("ActionSpace", "Choice", "Range"),
+    "study": ("Parts", "Study", "StudySettings"),
+}
+_HOME = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = [
+    "Action",
+    "ActionSpace",
+    "Checkpoint",
+    "Choice",
+    "FabricParams",
+    "FabricSampler",
+    "History",
+    "Objective",
+    "ObjectiveError",
+    "Parts",
+    "Proposal",
+    "Proposer",
+    "Range",
+    "Reference",
+    "Role",
+    "Round",
+    "Sampler",
+    "SamplerOptions",
+    "Score",
+    "Study",
+    "StudySettings",
+    "Trial",
+    "create_study",
+    "load_objective",
+    "load_pipeline",
+    "objective",
+    "resume_study",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fabricbo' has no attribute {name!r}")
+    # `objective` names a function here and a module below: remember the function, which the
+    # import of its module would otherwise hide.
+    value = getattr(import_module(f"fabricbo.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import torch
 
+from fabricbo.demo import checkpoint_folder
+
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -65,8 +67,6 @@ def load_pipeline(checkpoint: Checkpoint) -> Any:
 
 def _load(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
     from diffusers import StableDiffusionPipeline
-
-    from fabricbo.demo import checkpoint_folder
 
     common = {"torch_dtype": dtype, "safety_checker": None, "requires_safety_checker": False}
     path = checkpoint_folder() if checkpoint.name == "demo" else Path(checkpoint.name).expanduser()

@@ -1,0 +1,129 @@
+"""The commands and their arguments."""
+
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fabricbo import __version__
+
+app = typer.Typer(
+    name="fabricbo",
+    help="Find the FABRIC settings and references that bring a diffusion model closest to what "
+    "you want.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+Storage = Annotated[Path, typer.Option(help="Folder that studies are kept in.")]
+Named = Annotated[str, typer.Argument(metavar="STUDY", help="Its name, or its folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+DEFAULT_STORAGE = Path("studies")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fabricbo {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    verbose: Annotated[bool, typer.Option(help="Show log lines and warnings.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Set up logging before anything heavy is imported."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(message)s")
+    if not verbose:
+        logging.getLogger("ax").setLevel(logging.ERROR)
+        warnings.simplefilter("ignore")
+        os.environ.setdefault("TQDM_DISABLE", "1")
+        os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+@app.command()
+def demo(
+    storage: Storage = DEFAULT_STORAGE,
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Search, in a few minutes and offline, with the bundled model."""
+    from fabricbo.cli.demo import demo_settings
+    from fabricbo.cli.running import run_new
+
+    run_new(lambda: demo_settings(storage, seed), device, as_json=as_json)
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.toml"),
+) -> None:
+    """Write a commented study file to start from."""
+    from fabricbo.cli.reading import write_template
+
+    write_template(file)
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study file.")],
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Make a study from a file and run it."""
+    from fabricbo.cli.running import run_new
+    from fabricbo.study.file import read_study_file
+
+    run_new(lambda: read_study_file(file), device, as_json=as_json)
+
+
+@app.command()
+def resume(
+    study: Named,
+    storage: Storage = DEFAULT_STORAGE,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Go on with a study that was stopped."""
+    from fabricbo.cli.running import run_on
+
+    run_on(study, storage, device, as_json=as_json)
+
+
+@app.command(name="list")
+def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
+    """List studies."""
+    from fabricbo.cli.reading import print_list
+
+    print_list(storage, as_json=as_json)
+
+
+@app.command()
+def show(study: Named, storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
+    """Show a study's trials and its best settings."""
+    from fabricbo.cli.reading import print_study
+
+    print_study(study, storage, as_json=as_json)
+
+
+@app.command()
+def report(study: Named, storage: Storage = DEFAULT_STORAGE) -> None:
+    """Write a study's page: one HTML file that needs no network."""
+    from fabricbo.cli.reading import print_report
+
+    print_report(study, storage)

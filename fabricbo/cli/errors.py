@@ -1,0 +1,26 @@
+"""From errors to messages and exit statuses: 1 wrong input, 3 stopped by failures."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from fabricbo.objective import ObjectiveError
+from fabricbo.study import RepeatedFailureError, StudyError
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Print what a user can mend as one message instead of a traceback."""
+    try:
+        yield
+    except RepeatedFailureError as error:
+        _stop(str(error), 3)
+    except (StudyError, ObjectiveError, ValueError, OSError) as error:
+        _stop(str(error), 1)
+
+
+def _stop(message: str, status: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(status)

@@ -1,0 +1,101 @@
+"""Commands that only read: they load neither torch nor ax."""
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fabricbo.cli.errors import told
+from fabricbo.cli.wording import heldout_line, references, score_text, study_json, varying
+from fabricbo.report import write_report
+from fabricbo.study import NotAStudyError, Study
+from fabricbo.study.file import template
+from fabricbo.study.study import STORE_NAME
+
+_console = Console(highlight=False)
+
+
+def locate(name: str, storage: Path) -> Path:
+    """Return the folder of a study, given its folder or its name.
+
+    Raises:
+        NotAStudyError: there is none; names those that there are.
+    """
+    for folder in (Path(name), storage / name):
+        if (folder / STORE_NAME).is_file():
+            return folder
+    known = ", ".join(folder.name for folder in _studies(storage)) or "none"
+    raise NotAStudyError(f"no study {name!r} in {storage}; there: {known}")
+
+
+def _studies(storage: Path) -> list[Path]:
+    return sorted(file.parent for file in storage.glob(f"*/{STORE_NAME}"))
+
+
+def write_template(file: Path) -> None:
+    """Write the template of a study file, unless there is a file already."""
+    with told():
+        try:
+            with file.open("x", encoding="utf-8") as stream:
+                stream.write(template())
+        except FileExistsError:
+            raise ValueError(f"{file} exists already; name another file") from None
+    _console.print(f"wrote {file}; run it with: fabricbo run {file}", soft_wrap=True)
+
+
+def print_list(storage: Path, *, as_json: bool) -> None:
+    """Print the studies of a folder."""
+    with told():
+        rows = [study_json(Study.open(folder)) for folder in _studies(storage)]
+    if as_json:
+        print(json.dumps({"studies": [_brief(row) for row in rows]}, allow_nan=False))
+        return
+    table = Table("study", "prompt", "trials", "baseline", "best")
+    for row in rows:
+        numbers = [_number(row[key]) for key in ("baseline", "best")]
+        trials = f"{row['finished']} of {row['planned']}"
+        table.add_row(row["name"], row["prompt"], trials, *numbers)
+    _console.print(table if rows else f"no studies in {storage}")
+
+
+def _brief(row: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in row.items() if key != "trials"}
+
+
+def _number(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else "-"
+
+
+def print_study(name: str, storage: Path, *, as_json: bool) -> None:
+    """Print a study's trials and its best settings."""
+    with told():
+        study = Study.open(locate(name, storage))
+    if as_json:
+        print(json.dumps(study_json(study), allow_nan=False))
+        return
+    parameters = study.space.parameters
+    best = study.best()
+    table = Table("trial", "round", "by", "score", *parameters, "liked", "disliked")
+    for trial in study.trials:
+        style = "bold green" if best is not None and trial.index == best.index else None
+        table.add_row(
+            str(trial.index),
+            str(trial.round),
+            trial.source,
+            score_text(trial),
+            *varying(trial, parameters),
+            references(trial.action.liked),
+            references(trial.action.disliked),
+            style=style,
+        )
+    _console.print(f"{study.settings.name}: {study.settings.prompt!r}, {study.objective_name}")
+    _console.print(table)
+    _console.print(heldout_line(study))
+
+
+def print_report(name: str, storage: Path) -> None:
+    """Write a study's page and say where it is."""
+    with told():
+        page = write_report(Study.open(locate(name, storage)))
+    _console.print(str(page), soft_wrap=True)

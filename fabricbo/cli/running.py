@@ -1,0 +1,77 @@
+"""Commands that draw: a new study, and going on with one."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from fabricbo.cli.errors import told
+from fabricbo.cli.reading import locate
+from fabricbo.cli.wording import heldout_line, outcome, trial_line
+from fabricbo.compose import create_study, resume_study
+from fabricbo.records import Trial, TrialStatus
+from fabricbo.report import write_report
+from fabricbo.study import Study, StudySettings
+
+HELDOUT_IMAGES = 16
+
+_console = Console(stderr=True, highlight=False)
+
+
+def run_new(settings: Callable[[], StudySettings], device: str, *, as_json: bool) -> None:
+    """Make a study and run it."""
+    with told():
+        with _console.status("loading the model"):
+            study = create_study(settings(), device=device)
+        _run(study, as_json=as_json)
+
+
+def run_on(name: str, storage: Path, device: str, *, as_json: bool) -> None:
+    """Go on with a study."""
+    with told():
+        with _console.status("loading the model"):
+            study = resume_study(locate(name, storage), device=device)
+        _run(study, as_json=as_json)
+
+
+def _run(study: Study, *, as_json: bool) -> None:
+    began = time.monotonic()
+    try:
+        _search(study)
+        with _console.status("drawing baseline and best with fresh seeds"):
+            study.hold_out(HELDOUT_IMAGES)
+        with _console.status("writing the page"):
+            page = write_report(study)
+    except KeyboardInterrupt:
+        _console.print(f"stopped; everything is kept. Go on with: fabricbo resume {study.folder}")
+        raise typer.Exit(130) from None
+    if as_json:
+        print(json.dumps(outcome(study, time.monotonic() - began, page), allow_nan=False))
+    else:
+        _console.print(heldout_line(study))
+        _console.print(f"page: {page}", soft_wrap=True)
+
+
+def _search(study: Study) -> None:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total:.0f} trials"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    done = sum(trial.status is not TrialStatus.PENDING for trial in study.trials)
+    with Progress(*columns, console=_console) as progress:
+        task = progress.add_task("round 1", total=study.planned_trials, completed=done)
+
+        def on_trial(trial: Trial) -> None:
+            progress.console.print(trial_line(trial, study.best()))
+            description = f"round {trial.round} of {study.settings.rounds}"
+            progress.update(task, advance=1, description=description)
+
+        study.run(on_trial)

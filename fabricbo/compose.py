@@ -1,0 +1,105 @@
+"""Putting a study together from its settings: the one place that knows the concrete parts.
+
+Everything that can be wrong is checked before the first network is loaded.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fabricbo.objective import load_objective
+from fabricbo.protocols import Objective, Proposer, Sampler
+from fabricbo.study import NameInUseError, Parts, SettingsError, Study, StudySettings
+from fabricbo.study.pool import read_pool
+from fabricbo.study.settings import check_settings
+from fabricbo.study.study import STORE_NAME, check_pool
+
+if TYPE_CHECKING:
+    from fabricbo.sampler import Checkpoint
+
+
+def create_study(
+    settings: StudySettings | Mapping[str, Any],
+    *,
+    objective: Objective | None = None,
+    device: str = "auto",
+) -> Study:
+    """Make a new study, ready to run.
+
+    Args:
+        settings: as a value, or with the keys of a study file.
+        objective: a callable in place of the one that the settings name.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+
+    Raises:
+        SettingsError: a setting is wrong.
+        NameInUseError: there is a study of that name already.
+        ObjectiveError: the objective cannot be loaded.
+        ValueError: pool or checkpoint cannot be used.
+        FileNotFoundError: the checkpoint is neither here nor can it be fetched.
+    """
+    settings = settings if isinstance(settings, StudySettings) else check_settings(settings)
+    if (settings.folder / STORE_NAME).exists():
+        raise NameInUseError(
+            f"name: there is a study in {settings.folder} already; resume it with `fabricbo "
+            f"resume {settings.name}`, or choose another name"
+        )
+    pool = () if settings.pool.folder is None else read_pool(settings.pool.folder)
+    check_pool(settings, pool)
+    return Study.create(settings, load_parts(settings, objective, device), pool)
+
+
+def resume_study(
+    folder: Path, *, objective: Objective | None = None, device: str = "auto"
+) -> Study:
+    """Open a study, ready to go on.
+
+    Raises:
+        NotAStudyError: there is none, or it cannot be read.
+        ObjectiveError: the objective cannot be loaded.
+        FileNotFoundError: the checkpoint is neither here nor can it be fetched.
+    """
+    settings = Study.open(folder).settings
+    return Study.open(folder, load_parts(settings, objective, device))
+
+
+def load_parts(settings: StudySettings, objective: Objective | None, device: str) -> Parts:
+    """Load what a study works with; the objective first, since it fails sooner and cheaper."""
+    if objective is None and settings.objective is None:
+        raise SettingsError("objective: is required; name one, or hand one over in Python")
+    checkpoint = _checkpoint(settings, device)
+    if objective is None and settings.objective is not None:
+        objective = load_objective(settings.objective.name, settings.objective.options)
+    assert objective is not None  # noqa: S101  # for the type checker; one of the two was given
+    return Parts(load_proposer(), load_sampler(settings, checkpoint), objective)
+
+
+def load_proposer() -> Proposer:
+    """Make the proposer."""
+    from fabricbo.proposers import AxProposer
+
+    return AxProposer()
+
+
+def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:
+    """Load the checkpoint and wrap it as a sampler."""
+    from fabricbo.sampler import FabricSampler, SamplerOptions, load_pipeline
+    from fabricbo.sampler.threads import ThreadTunedSampler
+
+    options = SamplerOptions(
+        negative_prompt=settings.negative_prompt,
+        width=settings.checkpoint.width,
+        height=settings.checkpoint.height,
+        reference_noise=settings.checkpoint.reference_noise,
+        reference_fit=settings.checkpoint.reference_fit,
+    )
+    sampler = FabricSampler(load_pipeline(checkpoint), options)
+    on_cpu = sampler.pipeline.device.type == "cpu"
+    return ThreadTunedSampler(sampler) if on_cpu else sampler
+
+
+def _checkpoint(settings: StudySettings, device: str) -> "Checkpoint":
+    from fabricbo.sampler import Checkpoint
+
+    chosen = settings.checkpoint
+    return Checkpoint(chosen.name, chosen.revision, chosen.config, chosen.lora, device)  # type: ignore[arg-type]

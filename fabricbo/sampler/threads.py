@@ -1,0 +1,53 @@
+"""How many CPU threads draw fastest: measured, because on busy machines fewer are faster.
+
+On a machine whose cores are shared, the threads of one operation wait for the slowest; one
+thread was seen to be several times faster than two.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+
+from fabricbo.records import Action
+from fabricbo.sampler.sampler import FabricSampler
+
+REMEASURE_SECONDS = 120.0
+
+_log = logging.getLogger(__name__)
+
+
+class ThreadTunedSampler:
+    """A `FabricSampler` on the CPU that measures now and then how many threads are fastest."""
+
+    def __init__(self, sampler: FabricSampler) -> None:
+        self._sampler = sampler
+        self._most = torch.get_num_threads()
+        self._measured = -REMEASURE_SECONDS
+
+    def __call__(
+        self, action: Action, prompt: str | Sequence[str], seeds: Sequence[int]
+    ) -> list[Image.Image]:
+        """Draw one image for each seed, with the number of threads that was fastest lately."""
+        if self._most > 1 and time.monotonic() - self._measured >= REMEASURE_SECONDS:
+            seconds = {n: self._pass_seconds(n, len(seeds)) for n in (self._most, 1)}
+            torch.set_num_threads(min(seconds, key=lambda n: seconds[n]))
+            self._measured = time.monotonic()
+            _log.info("seconds for a U-Net pass by threads: %s", seconds)
+        return self._sampler(action, prompt, seeds)
+
+    @torch.no_grad()
+    def _pass_seconds(self, threads: int, images: int) -> float:
+        """Time the second of two U-Net passes; the first warms up."""
+        torch.set_num_threads(threads)
+        unet = self._sampler.pipeline.unet
+        width, height = self._sampler.size
+        scale = self._sampler.pipeline.vae_scale_factor
+        latents = torch.zeros(2 * images, unet.config.in_channels, height // scale, width // scale)
+        embeds = torch.zeros(2 * images, 8, unet.config.cross_attention_dim)
+        unet(latents, 500, embeds)
+        began = time.monotonic()
+        unet(latents, 500, embeds)
+        return time.monotonic() - began
