@@ -159,11 +159,11 @@ class StudySettings(_Settings):
     seed: int = Field(default=0, ge=0, lt=2**32)
     storage: Path = Path("studies")
     """Folder that holds studies."""
-    checkpoint: CheckpointSettings = CheckpointSettings()
+    checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings)
     objective: ObjectiveSettings | None = None
     """None: the objective is handed over in Python."""
-    space: SpaceSettings = SpaceSettings()
-    pool: PoolSettings = PoolSettings()
+    space: SpaceSettings = Field(default_factory=SpaceSettings)
+    pool: PoolSettings = Field(default_factory=PoolSettings)
 
     @field_validator("objective", "checkpoint", mode="before")
     @classmethod

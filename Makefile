@@ -1,0 +1,42 @@
+# `make demo` and `make test` set everything up on a fresh machine, then run.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint format clean
+
+demo: $(STAMP)
+	$(BIN)/fabricbo demo
+
+test: $(STAMP) chromium
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The constraints pin what the ranges in pyproject.toml leave open. torch comes first: asked for
+# by name and version, so that no other package's wish decides which build is taken.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $(STAMP)
+
+# The browser tests need a browser; where it cannot be installed they are skipped and say so.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || sh .ci/install-chromium || \
+	  echo "no chromium: the browser tests are left out; install it and run 'make test' again"
+
+clean:
+	rm -rf $(VENV) dist build
