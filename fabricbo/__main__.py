@@ -1,0 +1,5 @@
+"""`python -m fabricbo` is the command `fabricbo`."""
+
+from fabricbo.cli import main
+
+main()

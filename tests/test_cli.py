@@ -1,0 +1,212 @@
+"""The command line as its users call it, on a real pipeline of a few channels."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from fabricbo.cli.app import app
+from fabricbo.study import Study
+from tests.tiny import tiny_pipeline
+
+OBJECTIVE = """
+import os, time
+
+def brightness(images, prompt):
+    time.sleep(float(os.environ.get("SCORE_SECONDS", 0)))
+    return [sum(image.convert("L").getdata()) / 255 / image.width / image.height
+            for image in images]
+
+def broken(images, prompt):
+    return [float("nan")] * len(images)
+"""
+STUDY = """
+prompt = "a cat"
+rounds = 2
+trials = 2
+images = 2
+checkpoint = "tiny"
+[space]
+denoising_steps = 2
+guidance_scale = 2.0
+[pool]
+folder = "pool"
+grow_liked = 1
+[objective]
+name = "score.py:brightness"
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a checkpoint, a pool and an objective."""
+    folder = tmp_path_factory.mktemp("place")
+    tiny_pipeline(folder / "tokens").save_pretrained(folder / "tiny")
+    for name, colour in {"red": "red", "liked/green": "green", "disliked/blue": "blue"}.items():
+        file = folder / "pool" / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 20), colour).save(file)
+    (folder / "score.py").write_text(OBJECTIVE)
+    return folder
+
+
+def study_file(place: Path, name: str, text: str = STUDY) -> Path:
+    file = place / f"{name}.toml"
+    file.write_text(text)
+    return file
+
+
+def call(*arguments: object, place: Path | None = None) -> tuple[int, str, str]:
+    storage = [] if place is None else ["--storage", str(place / "studies")]
+    result = CliRunner().invoke(app, [str(a) for a in arguments] + storage)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_run_show_list_report_resume(place: Path) -> None:
+    file = study_file(place, "whole")
+    status, out, _ = call("run", file, "--json")
+    assert status == 0
+    outcome = json.loads(out)
+    assert set(outcome) == {
+        *("study", "baseline", "best", "heldout_baseline", "heldout_best"),
+        *("heldout_standard_error", "trials", "rounds", "seconds", "report"),
+    }
+    assert (outcome["trials"], outcome["rounds"]) == (5, 2)
+    assert outcome["best"] >= outcome["baseline"]
+    assert outcome["heldout_standard_error"] >= 0
+    assert Path(outcome["report"]).read_text().startswith("<!doctype html>")
+
+    _, out, _ = call("list", "--json", place=place)
+    row = next(r for r in json.loads(out)["studies"] if r["name"] == "whole")
+    assert row["best"] == outcome["best"]
+    _, out, _ = call("show", "whole", "--json", place=place)
+    shown = json.loads(out)
+    assert shown["best_trial"] in range(5)
+    assert shown["trials"][0]["source"] == "hand"
+    hand = shown["trials"][0]["action"]
+    assert (len(hand["liked"]), len(hand["disliked"])) == (2, 1)
+    status, out, _ = call("show", "whole", place=place)
+    assert status == 0
+    assert "fresh seeds" in out
+    assert "whole" in call("list", place=place)[1]
+    assert Path(call("report", outcome["study"])[1].replace("\n", "")).is_file()
+
+    status, out, _ = call("resume", "whole", "--json", place=place)
+    assert status == 0
+    again = json.loads(out)
+    assert {k: again[k] for k in ("trials", "best", "heldout_best")} == {
+        k: outcome[k] for k in ("trials", "best", "heldout_best")
+    }
+
+    status, _, err = call("run", file)
+    assert status == 1
+    assert "resume" in err
+
+
+def test_init_writes_a_file_that_is_read_and_keeps_existing_ones(tmp_path: Path) -> None:
+    from fabricbo.study.file import read_study_file
+
+    file = tmp_path / "cat.toml"
+    assert call("init", file)[0] == 0
+    assert read_study_file(file).name == "cat"
+    file.write_text("mine")
+    status, _, err = call("init", file)
+    assert status == 1
+    assert "exists" in err
+    assert file.read_text() == "mine"
+
+
+BAD = {
+    "start after end": (("[space]", "[space]\nfeedback_start = 0.7\nfeedback_end = 0.4"), "0.7"),
+    "negative weight": (("[space]", "[space]\nmax_weight = -1"), "max_weight"),
+    "infinite weight": (("[space]", "[space]\nmax_weight = inf"), "max_weight"),
+    "unknown key": (("rounds", "runds"), "runds"),
+    "unknown parameter": (("[space]", "[space]\nweigth = 1"), "weigth"),
+    "wrong type": (("rounds = 2", 'rounds = "two"'), "rounds"),
+    "no such pool": (('"pool"', '"nowhere"'), "nowhere"),
+    "no such checkpoint": (('"tiny"', '"nothing here"'), "checkpoint"),
+    "no such function": (("brightness", "brightnes"), "brightnes"),
+    "no such file": (("score.py", "scores.py"), "scores.py"),
+    "unknown objective": (("score.py:brightness", "nonsense"), "nonsense"),
+    "no prompt": (('prompt = "a cat"', ""), "prompt"),
+    "no TOML": (("rounds =", "rounds"), "TOML"),
+}
+
+
+@pytest.mark.parametrize(("change", "named"), BAD.values(), ids=BAD)
+def test_bad_study_file_is_told_so_before_anything_is_drawn(place, change, named) -> None:
+    file = study_file(place, "bad", STUDY.replace(*change, 1))
+    status, _, err = call("run", file)
+    assert status == 1
+    assert err.startswith("error: ")
+    assert named in err
+    assert not (place / "studies" / "bad").exists()
+
+
+def test_roles_without_references(place: Path) -> None:
+    text = STUDY.replace('folder = "pool"\ngrow_liked = 1', "").replace(
+        "[space]", "[space]\nroles = true"
+    )
+    status, _, err = call("run", study_file(place, "roles", text))
+    assert status == 1
+    assert "space.roles" in err
+
+
+@pytest.mark.parametrize("content", [b"no image", b"\x89PNG\r\n\x1a\n" + b"\0" * 30])
+def test_unreadable_reference(place: Path, content: bytes) -> None:
+    bad = place / "badpool"
+    bad.mkdir(exist_ok=True)
+    (bad / "x.png").write_bytes(content)
+    text = STUDY.replace('"pool"', '"badpool"')
+    status, _, err = call("run", study_file(place, "unreadable", text))
+    assert status == 1
+    assert "x.png" in err
+
+
+def test_three_failures_stop_with_everything_kept(place: Path) -> None:
+    file = study_file(place, "failing", STUDY.replace(":brightness", ":broken"))
+    status, _, err = call("run", file)
+    assert status == 3
+    assert "must be finite" in err
+    assert len(Study.open(place / "studies" / "failing").trials) == 3
+
+
+def test_unknown_study(place: Path) -> None:
+    status, _, err = call("show", "nothing", place=place)
+    assert status == 1
+    assert "no study 'nothing'" in err
+
+
+def test_ctrl_c_and_resume(place: Path) -> None:
+    file = study_file(place, "stopped")
+    command = [sys.executable, "-m", "fabricbo", "run", str(file)]
+    environment = {**os.environ, "SCORE_SECONDS": "0.5"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    folder = place / "studies" / "stopped"
+    deadline = time.monotonic() + 90
+    while not (folder / "study.db").exists() or len(Study.open(folder).trials) < 2:
+        assert time.monotonic() < deadline, process.poll()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "fabricbo resume" in err
+    status, out, _ = call("resume", folder, "--json")
+    assert status == 0
+    assert json.loads(out)["trials"] == 5
+
+
+def test_python_dash_m_and_version() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fabricbo", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("fabricbo 0.")
