@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.proposer_problem import pool_of
 from fabricbo.proposers import AxProposer, SobolProposer
 from fabricbo.proposers import bayes as bayes_module
 from fabricbo.proposers import surrogate as surrogate_module
 from fabricbo.protocols import History, Proposer
 from fabricbo.records import Action, FabricParams, Reference, Role, Score, Trial, TrialStatus
 from fabricbo.space import ActionSpace, Choice, Domain, Range
-from tests.proposer_problem import pool_of
 
 SMALL = {"max_weight": Range(0.0, 1.5)}
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.proposer_problem import Problem
 from fabricbo.proposers import AxProposer, SobolProposer
-from tests.proposer_problem import Problem
 
 TRIALS, SEEDS = 25, range(8)
 

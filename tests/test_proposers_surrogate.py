@@ -8,6 +8,7 @@ import pytest
 import torch
 from botorch.exceptions import ModelFittingError
 
+from experiments.proposer_problem import Problem, pool_of
 from fabricbo.proposers import HandProposer, RandomProposer, SobolProposer
 from fabricbo.proposers import surrogate as surrogate_module
 from fabricbo.proposers.features import FeatureMap
@@ -16,7 +17,6 @@ from fabricbo.proposers.surrogate import fit_surrogate, known_references, standa
 from fabricbo.protocols import History, Proposer
 from fabricbo.records import Action, FabricParams, Score, Trial, TrialStatus
 from fabricbo.space import ActionSpace, Range
-from tests.proposer_problem import Problem, pool_of
 
 POOL = pool_of(4)
 SPACE = ActionSpace(

@@ -1,4 +1,4 @@
-"""A surface shaped like FABRIC for the tests of proposers: optimum known, no images needed."""
+"""A surface shaped like FABRIC, for comparing proposers: optimum known, no images needed."""
 
 import math
 from dataclasses import replace
