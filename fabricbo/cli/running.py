@@ -42,8 +42,9 @@ def _run(study: Study, *, as_json: bool) -> None:
     began = time.monotonic()
     try:
         _search(study)
-        with _console.status("drawing baseline and best with fresh seeds"):
-            study.hold_out(HELDOUT_IMAGES)
+        if study.heldout is None:
+            with _console.status("drawing baseline and best with fresh seeds"):
+                study.hold_out(HELDOUT_IMAGES)
         with _console.status("writing the page"):
             page = write_report(study)
     except KeyboardInterrupt:

@@ -25,13 +25,17 @@ class Parts:
 def draw_and_score(
     parts: Parts, action: Action, settings: StudySettings, seeds: Sequence[int]
 ) -> tuple[list["Image"], Score]:
-    """Draw one image a seed, in batches as large as a trial's, and score them.
+    """Draw one image a seed, and score them, in batches as large as a trial's.
+
+    So an objective that gives one number for a batch gives one for each of them.
 
     Raises:
         ObjectiveError: the objective raised, or returned what is no score.
     """
     images: list[Image] = []
+    values: list[float] = []
     for start in range(0, len(seeds), settings.images):
-        batch = seeds[start : start + settings.images]
-        images += parts.sampler(action, settings.prompt, batch)
-    return images, evaluate(parts.objective, images, settings.prompt)
+        batch = parts.sampler(action, settings.prompt, seeds[start : start + settings.images])
+        values += evaluate(parts.objective, batch, settings.prompt).values
+        images += batch
+    return images, Score(tuple(values))
