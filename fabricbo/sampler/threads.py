@@ -32,7 +32,7 @@ class ThreadTunedSampler:
     ) -> list[Image.Image]:
         """Draw one image for each seed, with the number of threads that was fastest lately."""
         if self._most > 1 and time.monotonic() - self._measured >= REMEASURE_SECONDS:
-            seconds = {n: self._pass_seconds(n, len(seeds)) for n in (self._most, 1)}
+            seconds = {n: self._pass_seconds(n, len(seeds)) for n in (1, self._most)}
             torch.set_num_threads(min(seconds, key=lambda n: seconds[n]))
             self._measured = time.monotonic()
             _log.info("seconds for a U-Net pass by threads: %s", seconds)
