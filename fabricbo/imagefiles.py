@@ -14,7 +14,13 @@ MAX_BYTES = 64 * 2**20
 """Largest file that is opened, in bytes."""
 MAX_PIXELS = 64 * 10**6
 """Largest image that is decoded, width times height."""
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+"""What is decoded, whatever a file's name says; some of Pillow's others start programs."""
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
+
+class TooLargeError(ValueError):
+    """An image file above `MAX_BYTES`, or an image above `MAX_PIXELS`."""
 
 
 def open_image(path: Path) -> Image.Image:
@@ -26,7 +32,7 @@ def open_image(path: Path) -> Image.Image:
     """
     size = path.stat().st_size
     if size > MAX_BYTES:
-        raise ValueError(f"{path} has {size} bytes; at most {MAX_BYTES} are read")
+        raise TooLargeError(f"{path} has {size} bytes; at most {MAX_BYTES} are read")
     return decode_image(path.read_bytes(), str(path))
 
 
@@ -37,21 +43,33 @@ def decode_image(data: bytes, name: str) -> Image.Image:
         ValueError: no readable image, or one above `MAX_PIXELS`.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise ValueError(
-                    f"{name} is {width} x {height} pixels; at most {MAX_PIXELS} are decoded"
-                )
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_size(image, name)
             return to_rgb(ImageOps.exif_transpose(image))
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{name} claims to be too large: {error}") from error
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except TooLargeError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooLargeError(
+            f"{name} claims to be too large; at most {MAX_PIXELS} pixels are decoded: {error}"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{name} is no readable image: expected {', '.join(FORMATS)}") from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{name} is no readable image: {error}") from error
 
 
+def _check_size(image: Image.Image, name: str) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise TooLargeError(
+            f"{name} is {image.width} x {image.height} pixels; at most {MAX_PIXELS} are decoded"
+        )
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return a new RGB image; transparent parts become white."""
+    """Return a new RGB image; transparent parts become white, 16 bits of grey become 8."""
+    if image.mode.startswith("I;16"):
+        # Pillow would clip them, which leaves next to nothing but white.
+        image = image.convert("I").point(lambda grey: grey / 257).convert("L")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
@@ -60,7 +78,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 def pixel_hash(image: Image.Image) -> str:
     """Return the identity of an image: 128 bits of SHA-256 over its size and RGB pixels, as hex."""
-    rgb = image if image.mode == "RGB" else to_rgb(image)
+    rgb = to_rgb(image)
     digest = hashlib.sha256(f"RGB {rgb.width} {rgb.height}\n".encode())
     digest.update(rgb.tobytes())
     return digest.hexdigest()[:32]

@@ -5,6 +5,7 @@ implementation, so that settings can be carried over from and to other implement
 """
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
@@ -66,6 +67,7 @@ class FabricParams:
             _check_range(name, getattr(self, name), low, high)
         if self.denoising_steps != int(self.denoising_steps):
             raise ValueError(f"denoising_steps must be a whole number, got {self.denoising_steps}")
+        object.__setattr__(self, "denoising_steps", int(self.denoising_steps))  # 20.0 counts as 20
         if self.prompt_dropout == 1.0:
             raise ValueError("prompt_dropout must be below 1, got 1.0")
         if self.feedback_start > self.feedback_end:
@@ -111,11 +113,16 @@ PARAMETER_NAMES: tuple[str, ...] = tuple(f.name for f in fields(FabricParams))
 def _check_range(name: str, value: float, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} must be a number, got {value!r}")
-    if not math.isfinite(value):
+    if not _is_finite(value):
         raise ValueError(f"{name} must be finite, got {value}")
     if not low <= value <= high:
         allowed = f"at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
         raise ValueError(f"{name} must be {allowed}, got {value:g}")
+
+
+def _is_finite(value: float) -> bool:
+    """Tell whether a number is one that a float can hold; whole numbers may be longer."""
+    return -sys.float_info.max <= value <= sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,23 +190,30 @@ class Action:
         )
 
 
+MAX_SCORE = 1e150
+"""Largest score in size: its square is still a float."""
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """What an objective said about the images of one trial.
 
     Raises:
-        ValueError: no value, or one that is not finite.
+        ValueError: no value, or one that is not finite or beyond `MAX_SCORE`.
     """
 
     values: tuple[float, ...]
-    """One value an image; a single one when the objective scores the whole batch."""
+    """One value an image; a single one when the objective scores the whole batch. At most
+    `MAX_SCORE` in size."""
 
     def __post_init__(self) -> None:
         if not self.values:
             raise ValueError("a score needs at least one value, got none")
-        bad = [value for value in self.values if not math.isfinite(value)]
-        if bad:
-            raise ValueError(f"a score must be finite, got {bad[0]}")
+        for value in self.values:
+            if not _is_finite(value):
+                raise ValueError(f"a score must be finite, got {value}")
+            if abs(value) > MAX_SCORE:
+                raise ValueError(f"a score must be at most {MAX_SCORE:g} in size, got {value:g}")
 
     @property
     def mean(self) -> float:
@@ -213,7 +227,7 @@ class Score:
         if n < 2:
             return None
         mean = self.mean
-        return math.sqrt(math.fsum((v - mean) ** 2 for v in self.values) / (n - 1) / n)
+        return math.hypot(*(value - mean for value in self.values)) / math.sqrt(n * (n - 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ class Range:
             raise ValueError(f"low must be below high, got {self.low} and {self.high}")
         if self.log and self.low <= 0:
             raise ValueError(f"a log scale needs low above 0, got {self.low}")
+        if self.log and math.log(self.low) == math.log(self.high):
+            raise ValueError(f"low and high are too close, got {self.low} and {self.high}")
 
     def to_unit(self, value: float) -> float:
         """Map a value between the bounds to [0, 1]."""
@@ -125,12 +127,10 @@ class ActionSpace:
 
     def _check_domains(self) -> None:
         for name, domain in self.domains.items():
-            for value in _ends(domain):
-                try:
-                    # The other end of the window must not be what is complained about here.
-                    FabricParams(**{"feedback_start": 0.0, "feedback_end": 1.0, name: value})  # type: ignore[arg-type]
-                except ValueError as error:
-                    raise ValueError(f"{name}: {error}") from error
+            values = domain.values if isinstance(domain, Choice) else _ends(domain)
+            for value in values:
+                # The other end of the window must not be what is complained about here.
+                FabricParams(**{"feedback_start": 0.0, "feedback_end": 1.0, name: value})  # type: ignore[arg-type]
         start, end = self._ends_of("feedback_start")[0], self._ends_of("feedback_end")[1]
         if start > end:
             raise ValueError(

@@ -1,5 +1,6 @@
 """The study file: TOML in, settings out."""
 
+import os
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
@@ -25,10 +26,10 @@ def read_study_file(path: Path) -> StudySettings:
         SettingsError: no such file, no TOML, or a setting that is wrong; names each field.
     """
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(path.read_text("utf-8-sig"))  # some editors begin with a mark
     except OSError as error:
         raise SettingsError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SettingsError(f"{path} is no TOML: {error}") from error
     return check_settings(_located({"name": path.stem, **data}, path.parent.absolute()))
 
@@ -60,7 +61,7 @@ def _existing(value: Any, folder: Path) -> Any:
         return value
     name, colon, attribute = value.partition(".py:")
     target = folder / (f"{name}.py" if colon else value)
-    if not target.exists():
+    if not os.path.exists(target):  # noqa: PTH110  # Path.exists raises for a long text
         return value
     return f"{target}:{attribute}" if colon else str(target)
 

@@ -35,6 +35,6 @@ def _images(folder: Path) -> list[Path]:
 def _reference(file: Path, role: Role) -> Reference:
     try:
         image = open_image(file)
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # a folder or a broken link by the name of an image
         raise ValueError(f"pool.folder: {error}") from error
     return Reference(pixel_hash(image), file.stem, image, role)

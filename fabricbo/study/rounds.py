@@ -50,7 +50,7 @@ def growth(trials: Sequence[Trial], direction: Direction, liked: int, disliked: 
 
 def _scored_images(trials: Sequence[Trial]) -> Iterator[tuple[float, str]]:
     for trial in trials:
-        if trial.score is None:
+        if trial.score is None or not trial.images:
             continue
         if len(trial.score.values) == len(trial.images):
             yield from zip(trial.score.values, trial.images, strict=True)

@@ -4,16 +4,28 @@ This is the edge where data from outside (a TOML file, a stored row) become valu
 `ActionSpace` and the frozen records take over.
 """
 
+import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from fabricbo.records import PARAMETER_NAMES, FabricParams
 from fabricbo.space import DEFAULT_DOMAINS, MAX_POOL, ActionSpace, Choice, Domain, Range
 
 Scalar = str | int | float | bool
+File = Annotated[Path, Strict(False)]
+"""A path; in a file it is text."""
 
 
 class SettingsError(ValueError):
@@ -21,7 +33,8 @@ class SettingsError(ValueError):
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Strict: `rounds = "4"` or `roles = 1` is a mistake, and not for us to guess at.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class CheckpointSettings(_Settings):
@@ -30,8 +43,8 @@ class CheckpointSettings(_Settings):
     name: str = "demo"
     """`demo`, a folder in diffusers' format, a `.safetensors` file, or a hub id."""
     revision: str | None = None
-    config: Path | None = None
-    lora: Path | None = None
+    config: File | None = None
+    lora: File | None = None
     width: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
     height: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
     reference_noise: Literal["fixed", "fresh"] = "fixed"
@@ -47,6 +60,16 @@ class ObjectiveSettings(BaseModel):
     name: str = Field(min_length=1)
     """An installed name, `module:function` or `file.py:function`."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _check_options(cls, data: Any) -> Any:
+        for key, value in data.items() if isinstance(data, Mapping) else ():
+            if not isinstance(value, Scalar) or value in (math.inf, -math.inf) or value != value:
+                raise ValueError(
+                    f"option {key!r} must be text, a finite number, true or false, got {value!r}"
+                )
+        return data
+
     @property
     def options(self) -> Mapping[str, Scalar]:
         """Keyword arguments for the objective."""
@@ -56,7 +79,7 @@ class ObjectiveSettings(BaseModel):
 class PoolSettings(_Settings):
     """Where references come from."""
 
-    folder: Path | None = None
+    folder: File | None = None
     """Images in it, and in `liked/` and `disliked/` below it, are the first pool; the subfolder
     tells their role under the hand settings (liked when in neither)."""
     grow_liked: int = Field(default=0, ge=0, le=MAX_POOL)
@@ -85,7 +108,7 @@ class RangeSettings(_Settings):
 class ChoiceSettings(_Settings):
     """A parameter that takes one of some values."""
 
-    choices: tuple[float, ...]
+    choices: Annotated[tuple[float, ...], Strict(False)]
 
     def domain(self) -> Choice:
         """Return the domain that the action space knows."""
@@ -106,9 +129,13 @@ class SpaceSettings(_Settings):
     @model_validator(mode="before")
     @classmethod
     def _gather_parameters(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping) or "parameters" in data:
+        if not isinstance(data, Mapping):
             return data
-        named = {key: _parameter(key, v) for key, v in data.items() if key in PARAMETER_NAMES}
+        nested = data.get("parameters", {})
+        if not isinstance(nested, Mapping):
+            raise ValueError(f"parameters must be a table, got {nested!r}")
+        direct = {key: value for key, value in data.items() if key in PARAMETER_NAMES}
+        named = {key: _parameter(key, value) for key, value in {**nested, **direct}.items()}
         rest = {key: value for key, value in data.items() if key not in PARAMETER_NAMES}
         unknown = sorted(set(rest) - set(cls.model_fields))
         if unknown:
@@ -157,7 +184,7 @@ class StudySettings(_Settings):
     images: int = Field(default=4, ge=1, le=64)
     """A trial; each has a seed of its own, common to all trials of a round."""
     seed: int = Field(default=0, ge=0, lt=2**32)
-    storage: Path = Path("studies")
+    storage: File = Path("studies")
     """Folder that holds studies."""
     checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings)
     objective: ObjectiveSettings | None = None
@@ -195,12 +222,16 @@ def _explain(detail: Any) -> str:
         return f"{field}: unknown key"
     if detail["type"] == "missing":
         return f"{field}: is required"
+    if detail["type"] == "model_type":
+        return f"{field}: must be a table, got {detail['input']!r}"
     came = "" if detail["type"] == "value_error" else f", got {detail['input']!r}"
     return f"{field}: {message}{came}"
 
 
 def _parameter(name: str, value: Any) -> Any:
-    """Read the short forms of a parameter; everything else is left for pydantic to judge."""
+    """Read the short forms of a parameter."""
+    if isinstance(value, RangeSettings | ChoiceSettings):
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | list | tuple | Mapping):
         raise ValueError(
             f"{name} must be a number, [low, high], a table with low and high (and log), or a "
@@ -210,7 +241,11 @@ def _parameter(name: str, value: Any) -> Any:
         if len(value) != 2:
             raise ValueError(f"{name} must be [low, high], got {value!r}")
         return _table(name, {"low": value[0], "high": value[1]})
-    return _table(name, value) if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return _table(name, value)
+    if not -sys.float_info.max <= value <= sys.float_info.max:
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    return value
 
 
 def _table(name: str, value: Mapping[str, Any]) -> RangeSettings | ChoiceSettings:
@@ -218,8 +253,8 @@ def _table(name: str, value: Mapping[str, Any]) -> RangeSettings | ChoiceSetting
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        explained = "; ".join(_explain(detail) for detail in error.errors())
-        raise ValueError(f"{name}.{explained}") from None
+        explained = "; ".join(f"{name}.{_explain(detail)}" for detail in error.errors())
+        raise ValueError(explained) from None
 
 
 def _named(name: str, value: RangeSettings | ChoiceSettings) -> Domain:
