@@ -9,6 +9,7 @@ Sources are npm packages of SVG icons: `@iconify-json/noto` (Apache-2.0),
 
 import argparse
 import json
+import math
 import random
 import subprocess
 import tarfile
@@ -123,6 +124,26 @@ def _pack(package: str, file: Path) -> None:
     kept = {"width": data.get("width"), "height": data.get("height"), "icons": wanted}
     file.write_text(json.dumps(kept))
     (file.parent / archive).unlink()
+
+
+def stand_in_icons(folder: Path) -> None:
+    """Write simple shapes where the packages' icons would lie, for runs without a network."""
+    (folder / "icons").mkdir(parents=True, exist_ok=True)
+    shapes = {icon: {"body": _shape(number)} for number, icon in enumerate(ICONS.values())}
+    for name in PACKAGES:
+        file = folder / "icons" / f"{name}.json"
+        file.write_text(json.dumps({"width": 32, "height": 32, "icons": shapes}))
+
+
+def _shape(number: int) -> str:
+    """Return a star whose points, depth and colour depend on a number."""
+    points, depth, hue = 3 + number % 7, 4 + number % 4 * 3, 37 * number % 360
+    corners = [
+        (16 + r * math.cos(a), 16 + r * math.sin(a))
+        for a, r in ((math.pi * k / points, (depth, 15)[k % 2]) for k in range(2 * points))
+    ]
+    path = " ".join(f"{x:.2f},{y:.2f}" for x, y in corners)
+    return f'<polygon points="{path}" fill="hsl({hue}, 80%, 50%)"/>'
 
 
 def _svgs(data: dict[str, dict[str, dict[str, str]]]) -> dict[str, str]:
@@ -263,18 +284,18 @@ REFERENCES: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """Pictures that are shipped, by folder; named `concept-style-background`."""
-
-
-def save_references(folder: Path, target: Path) -> None:
-    """Draw the pictures that are shipped."""
-    layers = draw_layers(folder)
-    for name, files in REFERENCES.items():
-        (target / name).mkdir(parents=True, exist_ok=True)
-        for file in files:
-            shown = Attributes(*file.split("-"))
-            layer = layers[shown.concept, shown.style]
-            picture = compose(layer, shown, random.Random(0), jitter=False)
-            picture.save(target / name / f"{file}.png")
+_NOTO = {"source": "Noto Emoji", "package": "@iconify-json/noto", "licence": "Apache-2.0"}
+_FLUENT = {"source": "Fluent Emoji", "package": "@iconify-json/fluent-emoji", "licence": "MIT"}
+_FLAT = {**_FLUENT, "package": "@iconify-json/fluent-emoji-flat"}
+SOURCES: Mapping[str, Mapping[str, str]] = {
+    "3d": _FLUENT,
+    "sticker": _NOTO,
+    "sketch": _NOTO,
+    "pixel": _FLAT,
+    "monochrome": _NOTO,
+    "gold": _FLUENT,
+}
+"""Where the drawing of each style comes from."""
 
 
 def contact_sheet(folder: Path, seed: int = 0) -> Image.Image:

@@ -1,15 +1,17 @@
 """Train the bundled checkpoint, its scorer and the judge.
 
-    python -m experiments.train_demo                        # all stages, about 95 minutes
+    python -m experiments.train_demo                        # all stages, about 110 minutes
     python -m experiments.train_demo --stage diffusion --minutes 30
+    python -m experiments.train_demo --smoke                # every stage for seconds, no network
 
-Stages: data, autoencoder, diffusion, scorer, judge, export. Each can be stopped at any moment
-and goes on where its last checkpoint was, at most two minutes earlier; `--restart` begins a
-stage anew. Logs go to the terminal, sample grids to the folder.
+Stages: data, autoencoder, diffusion, decoder, scorer, judge, export. Each can be stopped at any
+moment and goes on where its last checkpoint was, at most two minutes earlier; `--no-resume`
+begins it anew. Logs go to the terminal, sample grids to the folder.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,147 +21,190 @@ from fabricbo._torchvision import ensure_importable
 
 ensure_importable()
 
-from experiments.demo_data import save_references  # noqa: E402
+from experiments import demo_data  # noqa: E402
 from experiments.demo_training import autoencoder, dataset, diffusion, judge, scorer  # noqa: E402
+from experiments.demo_training.export import export_all, save_reference_pictures  # noqa: E402
 from experiments.demo_training.tokens import new_tokenizer  # noqa: E402
 
-MINUTES = {"autoencoder": 11.0, "diffusion": 65.0, "scorer": 10.0, "judge": 4.0}
-STAGES = ("data", *MINUTES, "export")
+MINUTES: Mapping[str, float] = {
+    "autoencoder": 11.0,
+    "diffusion": 65.0,
+    "decoder": 20.0,
+    "scorer": 9.0,
+    "judge": 3.5,
+}
+SMOKE_MINUTES = 0.03
 REPEATS = 20
+"""How often every combination is drawn for training."""
 
 
-def data(folder: Path, smoke: bool) -> None:
+@dataclass(frozen=True)
+class Plan:
+    """What a call of this script is to do."""
+
+    folder: Path
+    """Where pictures and training state lie."""
+    device: str
+    minutes: float | None
+    """Training time of each stage; None takes `MINUTES`."""
+    smoke: bool
+    export_to: Path
+    judge_to: Path
+
+    def minutes_of(self, stage: str) -> float:
+        """Return how long a stage trains."""
+        if self.minutes is not None:
+            return self.minutes
+        return SMOKE_MINUTES if self.smoke else MINUTES[stage]
+
+    def pictures(self, name: str = "training") -> dataset.Pictures:
+        """Open the drawn pictures."""
+        return dataset.load(self.folder, name, self.device)
+
+
+def draw_data(plan: Plan) -> None:
     """Draw the pictures."""
-    dataset.build(folder, 1 if smoke else REPEATS, 0, "training")
-    dataset.build(folder, 1, 1, "validation")
+    if plan.smoke:
+        demo_data.stand_in_icons(plan.folder)
+    dataset.build(plan.folder, 1 if plan.smoke else REPEATS, 0, "training")
+    dataset.build(plan.folder, 1, 1, "validation")
 
 
-def train_autoencoder(folder: Path, minutes: float) -> None:
+def train_autoencoder(plan: Plan) -> None:
     """Train the autoencoder and encode all pictures."""
-    pictures = dataset.load(folder, "training")
-    vae = autoencoder.train_autoencoder(pictures, folder, minutes)
-    latents = autoencoder.encode_all(vae, pictures)
-    validation = dataset.load(folder, "validation")
-    print(f"autoencoder: PSNR {autoencoder.psnr(vae, validation):.2f} dB on validation pictures")
-    vae.save_pretrained(folder / "vae")
-    torch.save(latents.half(), folder / "latents.pt")
+    minutes = plan.minutes_of("autoencoder")
+    vae = autoencoder.train_autoencoder(plan.pictures(), plan.folder, minutes)
+    latents = autoencoder.encode_all(vae, plan.pictures())
+    quality = autoencoder.psnr(vae, plan.pictures("validation"))
+    print(f"autoencoder: PSNR {quality:.2f} dB on validation pictures", flush=True)
+    vae.save_pretrained(plan.folder / "vae")
+    torch.save(latents.half(), plan.folder / "latents.pt")
 
 
-def train_diffusion(folder: Path, minutes: float) -> None:
+def train_decoder(plan: Plan) -> None:
+    """Train the final decoder on the latents."""
+    encoder, latents = load_vae(plan.folder), load_latents(plan.folder)
+    minutes = plan.minutes_of("decoder")
+    vae = autoencoder.train_decoder(encoder, latents, plan.pictures(), plan.folder, minutes)
+    quality = autoencoder.psnr(vae, plan.pictures("validation"))
+    print(f"decoder: PSNR {quality:.2f} dB on validation pictures", flush=True)
+    vae.save_pretrained(plan.folder / "vae_final")
+
+
+def train_diffusion(plan: Plan) -> None:
     """Train U-Net and text encoder."""
-    tokenizer = new_tokenizer(folder / "tokenizer")
-    latents = torch.load(folder / "latents.pt", weights_only=True).float()
-    vae = load_vae(folder)
-    attributes = dataset.load(folder, "training").attributes
-    count = 0
+    tokenizer = new_tokenizer(plan.folder / "tokenizer")
+    latents, attributes = load_latents(plan.folder).to(plan.device), plan.pictures().attributes
+    vae = load_vae(plan.folder).to(plan.device)
 
-    def show(average: Any, _progress: Any) -> None:
-        nonlocal count
-        count += 1
-        if count % 4 == 1:
-            save_pipeline(folder, vae, average, tokenizer)
+    def show(average: Any, progress: Any) -> None:
+        pipeline = diffusion.assemble(vae, average, tokenizer)
+        save_pipeline(plan, pipeline, f"samples_{progress.seconds / 60:03.0f}.png")
 
+    minutes = plan.minutes_of("diffusion")
     average = diffusion.train_diffusion(
-        latents, attributes, tokenizer, folder, minutes, on_checkpoint=show
+        latents, attributes, tokenizer, plan.folder, minutes, on_checkpoint=show
     )
-    save_pipeline(folder, vae, average, tokenizer)
+    save_pipeline(plan, diffusion.assemble(vae, average, tokenizer), "samples.png")
 
 
-def save_pipeline(folder: Path, vae: Any, average: Any, tokenizer: Any) -> None:
+def save_pipeline(plan: Plan, pipeline: Any, grid: str) -> None:
     """Write the pipeline as it is, and a grid of what it draws."""
-    pipeline = diffusion.assemble(vae, average, tokenizer)
-    pipeline.save_pretrained(folder / "pipeline")
-    with torch.no_grad():
-        grid = diffusion.sample_grid(pipeline, diffusion.GRID_PROMPTS, columns=8)
-    grid.save(folder / "samples.png")
+    pipeline.save_pretrained(plan.folder / "pipeline")
+    prompts = diffusion.GRID_PROMPTS[:8] if plan.smoke else diffusion.GRID_PROMPTS
+    steps = 2 if plan.smoke else 20
+    diffusion.sample_grid(pipeline, prompts, 8, steps).save(plan.folder / grid)
 
 
 def load_vae(folder: Path) -> Any:
-    """Open the trained autoencoder."""
+    """Open the autoencoder whose latents the U-Net learns."""
     from diffusers import AutoencoderTiny
 
     return AutoencoderTiny.from_pretrained(folder / "vae")
 
 
-def train_scorer(folder: Path, minutes: float) -> None:
+def load_latents(folder: Path) -> torch.Tensor:
+    """Open the latents of the training pictures."""
+    latents: torch.Tensor = torch.load(folder / "latents.pt", weights_only=True)
+    return latents.float()
+
+
+def train_scorer(plan: Plan) -> None:
     """Train the scorer and say how good it is."""
-    from safetensors.torch import save_file
-
-    pictures, validation = dataset.load(folder, "training"), dataset.load(folder, "validation")
-    average = scorer.train_scorer(pictures, folder, minutes).eval()
-    tokenizer = new_tokenizer(folder / "tokenizer")
-    quality = scorer.retrieval(average, validation, tokenizer)
-    for attribute in ("style", "background"):
-        quality[f"{attribute}_triplets"] = scorer.triplets(average, validation, attribute)
-    print("scorer:", quality)
-    save_file(
-        {k: v.contiguous() for k, v in average.state_dict().items()}, folder / "scorer.safetensors"
-    )
+    average = scorer.train_scorer(plan.pictures(), plan.folder, plan.minutes_of("scorer"))
+    average.cpu().eval()
+    scorer.save_parameters(average, plan.folder / "scorer.safetensors")
+    validation = dataset.load(plan.folder, "validation")
+    tokenizer = new_tokenizer(plan.folder / "tokenizer")
+    print("scorer:", scorer.quality(average, validation, tokenizer), flush=True)
 
 
-def train_judge(folder: Path, minutes: float) -> None:
+def train_judge(plan: Plan) -> None:
     """Train the judge and say how good it is."""
-    from safetensors.torch import save_file
+    average = judge.train_judge(plan.pictures(), plan.folder, plan.minutes_of("judge"))
+    scorer.save_parameters(average.cpu(), plan.folder / "judge.safetensors")
+    validation = dataset.load(plan.folder, "validation")
+    print("judge:", judge.accuracy(average, validation), flush=True)
 
-    average = judge.train_judge(dataset.load(folder, "training"), folder, minutes)
-    print("judge:", judge.accuracy(average, dataset.load(folder, "validation")))
-    save_file(average.state_dict(), folder / "judge.safetensors")
+
+def export(plan: Plan) -> None:
+    """Write what is shipped: references, pipeline, scorer, judge."""
+    save_reference_pictures(plan.folder, plan.export_to)
+    export_all(plan.folder, plan.export_to, plan.judge_to)
 
 
-def export(folder: Path, target: Path, judge_target: Path) -> None:
-    """Write what is shipped, in half precision."""
-    from diffusers import StableDiffusionPipeline
-    from safetensors.torch import load_file, save_file
-
-    save_references(folder, target)
-    pipeline = StableDiffusionPipeline.from_pretrained(folder / "pipeline")
-    pipeline.to(torch.float16).save_pretrained(target / "checkpoint", safe_serialization=True)
-    tokenizer = new_tokenizer(folder / "tokenizer")
-    model = scorer.new_scorer(scorer.model_config(len(tokenizer)))
-    model.load_state_dict(load_file(folder / "scorer.safetensors"))
-    scorer.export_scorer(model, target / "scorer")
-    judge_target.mkdir(parents=True, exist_ok=True)
-    parameters = load_file(folder / "judge.safetensors")
-    save_file({k: v.half() for k, v in parameters.items()}, judge_target / "judge.safetensors")
+STAGES: Mapping[str, Callable[[Plan], None]] = {
+    "data": draw_data,
+    "autoencoder": train_autoencoder,
+    "diffusion": train_diffusion,
+    "decoder": train_decoder,
+    "scorer": train_scorer,
+    "judge": train_judge,
+    "export": export,
+}
 
 
 def main() -> None:
     """Parse the command line and run the stages."""
+    options = _parser().parse_args()
+    torch.set_num_threads(options.threads)
+    plan = _plan(options)
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    for stage in STAGES if options.stage is None else (options.stage,):
+        if not options.resume:
+            (plan.folder / f"{stage}.training.pt").unlink(missing_ok=True)
+        STAGES[stage](plan)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--stage", choices=STAGES, help="one stage instead of all")
+    parser.add_argument("--stage", choices=tuple(STAGES), help="one stage instead of all")
     parser.add_argument("--minutes", type=float, help="training time of each stage that trains")
-    parser.add_argument("--folder", type=Path, default=Path(".demo_training"))
-    parser.add_argument("--export-to", type=Path, default=Path("fabricbo/demo"))
-    parser.add_argument("--judge-to", type=Path, default=Path("tests/data/judge"))
+    parser.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    parser.add_argument("--folder", type=Path, help="default: .demo_training")
+    parser.add_argument("--export-to", type=Path, help="default: fabricbo/demo")
+    parser.add_argument("--judge-to", type=Path, help="default: tests/data/judge")
     parser.add_argument("--threads", type=int, default=1, help="one is fastest on busy machines")
-    parser.add_argument("--restart", action="store_true", help="forget earlier training")
     parser.add_argument("--smoke", action="store_true", help="few pictures, seconds of training")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    options.folder.mkdir(parents=True, exist_ok=True)
-    for stage in STAGES if options.stage is None else (options.stage,):
-        run_stage(stage, options)
+    return parser
 
 
-def run_stage(stage: str, options: argparse.Namespace) -> None:
-    """Run one stage."""
-    if stage == "data":
-        data(options.folder, options.smoke)
-    elif stage == "export":
-        export(options.folder, options.export_to, options.judge_to)
-    else:
-        if options.restart:
-            (options.folder / f"{stage}.training.pt").unlink(missing_ok=True)
-        minutes = 0.1 if options.smoke else options.minutes or MINUTES[stage]
-        trainers: dict[str, Callable[[Path, float], None]] = {
-            "autoencoder": train_autoencoder,
-            "diffusion": train_diffusion,
-            "scorer": train_scorer,
-            "judge": train_judge,
-        }
-        trainers[stage](options.folder, minutes)
+def _plan(options: argparse.Namespace) -> Plan:
+    """Fill in defaults; a smoke run writes nothing outside its own folder."""
+    folder = options.folder or Path(".demo_training/smoke" if options.smoke else ".demo_training")
+    export_to = folder / "export" if options.smoke else Path("fabricbo/demo")
+    judge_to = folder / "judge" if options.smoke else Path("tests/data/judge")
+    return Plan(
+        folder=folder,
+        device=options.device,
+        minutes=options.minutes,
+        smoke=options.smoke,
+        export_to=options.export_to or export_to,
+        judge_to=options.judge_to or judge_to,
+    )
 
 
 if __name__ == "__main__":

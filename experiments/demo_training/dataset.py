@@ -18,13 +18,15 @@ class Pictures:
     pixels: np.ndarray
     """`n 64 64 3`, uint8, on disk."""
     attributes: list[Attributes]
+    device: str = "cpu"
+    """Where batches go."""
 
     def __len__(self) -> int:
         return len(self.attributes)
 
     def batch(self, indices: Tensor) -> Tensor:
         """Return pictures as `batch 3 64 64` in [-1, 1]."""
-        levels = torch.from_numpy(self.pixels[indices.numpy()]).permute(0, 3, 1, 2)
+        levels = torch.from_numpy(self.pixels[indices.numpy()]).permute(0, 3, 1, 2).to(self.device)
         images = levels.float().div_(127.5).sub_(1.0)
         return images.contiguous(memory_format=torch.channels_last)
 
@@ -53,8 +55,8 @@ def build(folder: Path, repeats: int, seed: int, name: str) -> None:
     part.replace(folder / f"{name}.json")
 
 
-def load(folder: Path, name: str) -> Pictures:
+def load(folder: Path, name: str, device: str = "cpu") -> Pictures:
     """Open pictures that `build` has drawn."""
     rows = json.loads((folder / f"{name}.json").read_text())
     pixels = np.load(folder / f"{name}.npy", mmap_mode="r")
-    return Pictures(pixels, [Attributes(**row) for row in rows])
+    return Pictures(pixels, [Attributes(**row) for row in rows], device)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from experiments.demo_data import Attributes, random_caption
 from experiments.demo_training.autoencoder import LATENT_CHANNELS
-from experiments.demo_training.loop import Recipe, train
+from experiments.demo_training.loop import Recipe, autocast, noise_like, train
 from experiments.demo_training.tokens import LENGTH
 
 TEXT_WIDTH = 128
@@ -58,6 +58,13 @@ def new_text_encoder(tokenizer: Any) -> nn.Module:
     )
 
 
+def new_modules(tokenizer: Any) -> nn.ModuleDict:
+    """Make what is learnt together: `unet` and `text_encoder`, with seeded parameters."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return nn.ModuleDict({"unet": new_unet(), "text_encoder": new_text_encoder(tokenizer)})
+
+
 def new_scheduler() -> Any:
     """Make the scheduler of the pipeline, whose noise schedule training shares."""
     from diffusers import DDIMScheduler
@@ -81,10 +88,12 @@ def train_diffusion(
     batch: int = 64,
     on_checkpoint: Any = lambda *_: None,
 ) -> nn.Module:
-    """Learn to predict v; returns a module with `unet` and `text_encoder`, averaged."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        modules = nn.ModuleDict({"unet": new_unet(), "text_encoder": new_text_encoder(tokenizer)})
+    """Learn to predict v, on the device of the latents.
+
+    Returns:
+        A module with `unet` and `text_encoder`, averaged.
+    """
+    modules = new_modules(tokenizer).to(latents.device)
     scheduler = new_scheduler()
 
     @cache
@@ -96,7 +105,7 @@ def train_diffusion(
         indices = torch.randint(len(latents), (batch,), generator=generator)
         rng = random.Random(int(indices.sum()) * 1009 + int(indices[0]))
         captions = [random_caption(attributes[i], rng) for i in indices.tolist()]
-        ids = torch.stack([tokens(caption) for caption in captions])
+        ids = torch.stack([tokens(caption) for caption in captions]).to(latents.device)
         return v_loss(modules, scheduler, latents[indices], ids, generator)
 
     recipe = Recipe("diffusion", minutes, learning_rate=8e-4, ema=0.999)
@@ -107,11 +116,12 @@ def v_loss(
     modules: nn.ModuleDict, scheduler: Any, clean: Tensor, ids: Tensor, generator: Generator
 ) -> Tensor:
     """Mean squared error of v at random timesteps (progressive distillation, eq. in appendix D)."""
-    noise = torch.randn(clean.shape, generator=generator)
+    noise = noise_like(clean, generator)
     steps = torch.randint(len(scheduler.alphas_cumprod), (len(clean),), generator=generator)
+    steps = steps.to(clean.device)
     noisy = scheduler.add_noise(clean, noise, steps).contiguous(memory_format=torch.channels_last)
     target = scheduler.get_velocity(clean, noise, steps)
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast(clean):
         embeds = modules["text_encoder"](ids).last_hidden_state
         predicted = modules["unet"](noisy, steps, embeds, return_dict=False)[0]
     return F.mse_loss(predicted.float(), target)
@@ -135,13 +145,13 @@ def assemble(vae: nn.Module, modules: nn.Module, tokenizer: Any) -> Any:
     return pipeline
 
 
-def sample_grid(pipeline: Any, prompts: Sequence[str], columns: int, seed: int = 0) -> Any:
+def sample_grid(pipeline: Any, prompts: Sequence[str], columns: int, steps: int = 20) -> Any:
     """Draw each prompt once and lay the pictures on a grid."""
     from diffusers.utils import make_image_grid
 
-    generators = [Generator().manual_seed(seed + i) for i in range(len(prompts))]
+    generators = [Generator().manual_seed(seed) for seed in range(len(prompts))]
     images = pipeline(
-        list(prompts), num_inference_steps=20, guidance_scale=3.0, generator=generators
+        list(prompts), num_inference_steps=steps, guidance_scale=3.0, generator=generators
     ).images
     return make_image_grid(images, rows=len(prompts) // columns, cols=columns)
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from experiments.demo_data import BACKGROUNDS, CONCEPTS, STYLES, Attributes
 from experiments.demo_training.dataset import Pictures
-from experiments.demo_training.loop import Recipe, train
+from experiments.demo_training.loop import Recipe, noise_like, train
 
 CLASSES = {"concept": CONCEPTS, "style": STYLES, "background": tuple(BACKGROUNDS)}
 
@@ -44,23 +44,24 @@ def train_judge(pictures: Pictures, folder: Path, minutes: float, batch: int = 6
     """Learn to name what pictures show."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        judge = Judge()
+        judge = Judge().to(pictures.device)
     targets = {
-        name: torch.tensor([values.index(getattr(a, name)) for a in pictures.attributes])
+        name: torch.tensor([values.index(getattr(a, name)) for a in pictures.attributes]).to(
+            pictures.device
+        )
         for name, values in CLASSES.items()
     }
 
     def loss(generator: Generator) -> Tensor:
         indices, images = pictures.random_batch(batch, generator)
         # Drawn pictures are a little blurred and noisy compared with rendered ones.
-        noise = torch.randn(images.shape, generator=generator)
-        level = 0.15 * torch.rand(batch, 1, 1, 1, generator=generator)
+        noise = noise_like(images, generator)
+        level = 0.15 * torch.rand(batch, 1, 1, 1, generator=generator).to(images.device)
         if torch.rand((), generator=generator) < 0.5:
             images = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
         logits = judge(images + level * noise)
-        return sum(
-            (F.cross_entropy(logits[n], t[indices]) for n, t in targets.items()), Tensor([0]).sum()
-        )
+        losses = [F.cross_entropy(logits[n], t[indices]) for n, t in targets.items()]
+        return torch.stack(losses).sum()
 
     return train(judge, loss, Recipe("judge", minutes, 2e-3, ema=0.99), folder)
 

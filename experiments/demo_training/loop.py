@@ -80,6 +80,16 @@ def train(
     return average
 
 
+def autocast(images: Tensor) -> torch.autocast:
+    """Compute in bfloat16, on the device of some pictures."""
+    return torch.autocast(images.device.type, torch.bfloat16)
+
+
+def noise_like(values: Tensor, generator: Generator) -> Tensor:
+    """Draw normal noise from a generator on the CPU, so that every device sees the same."""
+    return torch.randn(values.shape, generator=generator).to(values.device)
+
+
 def _set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, progress: Progress) -> float:
     """Warm up over 200 iterations, then fall as half a cosine over the time given."""
     done = min(progress.seconds / (recipe.minutes * 60), 1.0)

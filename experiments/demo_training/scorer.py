@@ -10,7 +10,8 @@ from torch import Generator, Tensor, nn
 
 from experiments.demo_data import SIZE
 from experiments.demo_training.dataset import Pictures
-from experiments.demo_training.loop import Recipe, train
+from experiments.demo_training.judge import CLASSES
+from experiments.demo_training.loop import Recipe, autocast, noise_like, train
 from experiments.demo_training.tokens import LENGTH, new_tokenizer
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
@@ -18,7 +19,7 @@ MEAN, STD = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 
 def model_config(vocabulary: int) -> dict[str, Any]:
     """Return open_clip's description of the architecture: a small vision transformer."""
-    vision = {"image_size": SIZE, "patch_size": 8, "width": 128, "layers": 5, "head_width": 32}
+    vision = {"image_size": SIZE, "patch_size": 8, "width": 128, "layers": 3, "head_width": 32}
     text = {
         "context_length": LENGTH,
         "vocab_size": vocabulary,
@@ -42,14 +43,18 @@ def new_scorer(config: dict[str, Any]) -> nn.Module:
 def train_scorer(pictures: Pictures, folder: Path, minutes: float, batch: int = 128) -> nn.Module:
     """Learn contrastively, with open_clip's own loss, which caption belongs to which picture.
 
-    Captions name everything, or leave out style or background: pictures are alike in what
-    is named. Two pictures with the same caption in a batch are drawn as different ones.
+    Captions name everything, or leave out style or background; no two pictures of a batch show
+    the same. A second term teaches that two pictures are as alike as they share attributes,
+    which the first one leaves open.
     """
     from open_clip.loss import ClipLoss
 
     tokenizer = new_tokenizer(folder / "tokenizer")
-    scorer = new_scorer(model_config(len(tokenizer)))
+    scorer = new_scorer(model_config(len(tokenizer))).to(pictures.device)
     clip_loss = ClipLoss()
+    labels = torch.tensor(
+        [[names.index(getattr(a, k)) for k, names in CLASSES.items()] for a in pictures.attributes]
+    )
 
     def loss(generator: Generator) -> Tensor:
         indices = _distinct(pictures, batch, generator)
@@ -57,21 +62,33 @@ def train_scorer(pictures: Pictures, folder: Path, minutes: float, batch: int = 
         captions = [_caption(pictures, i, rng) for i in indices.tolist()]
         padded = tokenizer(captions, padding="max_length", max_length=LENGTH, truncation=True)
         images = augmented(pictures.batch(indices), generator)
-        with torch.autocast("cpu", torch.bfloat16):
-            out = scorer(images, torch.tensor(padded["input_ids"]))
+        with autocast(images):
+            out = scorer(images, torch.tensor(padded["input_ids"]).to(images.device))
         image, text, scale = (x.float() for x in out[:3])
-        return clip_loss(image, text, scale)  # type: ignore[no-any-return]
+        return clip_loss(image, text, scale) + 5 * kinship_loss(image, labels[indices].to(image))
 
     return train(scorer, loss, Recipe("scorer", minutes, 1e-3, ema=0.995), folder)
 
 
+def kinship_loss(embedded: Tensor, labels: Tensor) -> Tensor:
+    """Squared difference of cosine similarities and shares of equal attributes.
+
+    Args:
+        embedded: `batch features`, of length 1.
+        labels: `batch 3`: concept, which counts half, style and background.
+    """
+    equal = (labels[:, None] == labels[None]).to(embedded)
+    share = equal @ torch.tensor([0.5, 0.25, 0.25]).to(embedded)
+    return (embedded @ embedded.T - share).square().mean()
+
+
 def augmented(images: Tensor, generator: Generator) -> Tensor:
     """Add noise and blur at random: generated pictures are less crisp than rendered ones."""
-    level = 0.15 * torch.rand(len(images), 1, 1, 1, generator=generator)
+    shape = (len(images), 1, 1, 1)
+    level = 0.15 * torch.rand(shape, generator=generator).to(images.device)
     blurred = torch.nn.functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
-    mix = torch.rand(len(images), 1, 1, 1, generator=generator)
-    noise = torch.randn(images.shape, generator=generator)
-    return images.lerp(blurred, mix) + level * noise
+    mix = torch.rand(shape, generator=generator).to(images.device)
+    return images.lerp(blurred, mix) + level * noise_like(images, generator)
 
 
 def _distinct(pictures: Pictures, batch: int, generator: Generator) -> Tensor:
@@ -114,8 +131,23 @@ def export_scorer(scorer: nn.Module, folder: Path) -> None:
     save_file(state, folder / "open_clip_model.safetensors")
 
 
+def save_parameters(module: nn.Module, file: Path) -> None:
+    """Write a network's parameters."""
+    from safetensors.torch import save_file
+
+    save_file({k: v.contiguous() for k, v in module.state_dict().items()}, file)
+
+
+def quality(scorer: Any, pictures: Pictures, tokenizer: Any) -> dict[str, float]:
+    """Measure retrieval of concepts by text, and order of similarity by style and background."""
+    return {
+        "concept_retrieval": retrieval(scorer, pictures, tokenizer),
+        **{f"{a}_triplets": triplets(scorer, pictures, a) for a in ("style", "background")},
+    }
+
+
 @torch.no_grad()
-def retrieval(scorer: Any, pictures: Pictures, tokenizer: Any) -> dict[str, float]:
+def retrieval(scorer: Any, pictures: Pictures, tokenizer: Any) -> float:
     """Share of pictures whose concept, among all, fits best by text."""
     from experiments.demo_data import CONCEPTS
 
@@ -127,7 +159,7 @@ def retrieval(scorer: Any, pictures: Pictures, tokenizer: Any) -> dict[str, floa
         best = (scorer.encode_image(pictures.batch(chunk), normalize=True) @ text.T).argmax(1)
         shown = [pictures.attributes[i].concept for i in chunk.tolist()]
         right += sum(CONCEPTS[b] == s for b, s in zip(best.tolist(), shown, strict=True))
-    return {"concept_retrieval": right / len(pictures)}
+    return right / len(pictures)
 
 
 @torch.no_grad()
