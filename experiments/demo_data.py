@@ -276,10 +276,8 @@ REFERENCES: Mapping[str, tuple[str, ...]] = {
         *("strawberry-pixel-yellow", "donut-sketch-orange", "mushroom-sticker-blue"),
         "tulip-gold-gray",
     ),
-    "pool/liked": (
+    "pool": (
         *("house-sketch-purple", "star-sketch-yellow", "apple-3d-green", "car-sticker-green"),
-    ),
-    "pool/disliked": (
         *("heart-gold-red", "crown-gold-orange", "guitar-monochrome-pink", "fish-3d-orange"),
     ),
 }

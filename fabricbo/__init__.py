@@ -11,17 +11,17 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from fabricbo.compose import create_study, resume_study
-    from fabricbo.objective import ObjectiveError, load_objective, objective
     from fabricbo.protocols import History, Objective, Proposal, Proposer, Sampler
     from fabricbo.records import Action, FabricParams, Reference, Role, Round, Score, Trial
     from fabricbo.report import write_report
     from fabricbo.sampler import Checkpoint, FabricSampler, SamplerOptions, load_pipeline
+    from fabricbo.scoring import ObjectiveError, load_objective, objective
     from fabricbo.space import ActionSpace, Choice, Range
     from fabricbo.study import Parts, Study, StudySettings
 
 _NAMES = {
     "compose": ("create_study", "resume_study"),
-    "objective": ("ObjectiveError", "load_objective", "objective"),
+    "scoring": ("ObjectiveError", "load_objective", "objective"),
     "protocols": ("History", "Objective", "Proposal", "Proposer", "Sampler"),
     "records": ("Action", "FabricParams", "Reference", "Role", "Round", "Score", "Trial"),
     "report": ("write_report",),
@@ -66,11 +66,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'fabricbo' has no attribute {name!r}")
-    # `objective` names a function here and a module below: remember the function, which the
-    # import of its module would otherwise hide.
-    value = getattr(import_module(f"fabricbo.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+    return getattr(import_module(f"fabricbo.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fabricbo.objective import load_objective
 from fabricbo.protocols import Objective, Proposer, Sampler
+from fabricbo.scoring import load_objective
 from fabricbo.study import NameInUseError, Parts, SettingsError, Study, StudySettings
 from fabricbo.study.pool import read_pool
 from fabricbo.study.settings import check_settings

@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
-from fabricbo.objective import objective
 from fabricbo.records import Role, Score, TrialStatus
+from fabricbo.scoring import objective
 from fabricbo.space import MAX_POOL
 from fabricbo.study import (
     NameInUseError,

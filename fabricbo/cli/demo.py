@@ -1,8 +1,8 @@
 """The study of `fabricbo demo`: bundled model, a target picture, references that help and hurt.
 
-The target is a cat that a search has to find: in the style of some references of the pool, on
-the background of others; the rest share neither. Under the hand settings everything alike is
-liked and everything else disliked, which is what a careful person would do.
+The target is a cat in the style of some references of the pool and on the background of others;
+the rest share neither. The hand settings like all eight, as somebody does who has collected
+pictures and does not know which of them help: that is what the search finds out.
 """
 
 from pathlib import Path
@@ -32,6 +32,8 @@ def demo_settings(storage: Path, seed: int) -> StudySettings:
                 "feedback_end": [0.0, 1.0],
                 "max_weight": [0.0, 1.5],
                 "neg_scale": [0.0, 1.0],
+                "max_liked": 8,
+                "max_disliked": 8,
             },
             "pool": {"folder": pool_folder()},
             "objective": {

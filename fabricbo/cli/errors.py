@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import typer
 
-from fabricbo.objective import ObjectiveError
+from fabricbo.scoring import ObjectiveError
 from fabricbo.study import RepeatedFailureError, StudyError
 
 

@@ -3,9 +3,26 @@
 What they are, how they were trained and how good they are is told in `README.md` beside them.
 """
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
 _HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencePicture:
+    """A real picture that comes with the checkpoint, and what it shows."""
+
+    path: Path
+    """A PNG of 64 x 64, in `references_folder()` or `pool_folder()`."""
+    concept: str
+    style: str
+    background: str
+    source: str
+    """Whose drawing it is made from."""
+    licence: str
+    """SPDX identifier of the source's licence."""
 
 
 def checkpoint_folder() -> Path:
@@ -24,5 +41,21 @@ def references_folder() -> Path:
 
 
 def pool_folder() -> Path:
-    """Return the pool of `fabricbo demo`: `liked/` and `disliked/` under its hand settings."""
+    """Return the folder of the pool of `fabricbo demo`."""
     return _HERE / "pool"
+
+
+def references() -> tuple[ReferencePicture, ...]:
+    """Return all bundled pictures, those of the pool included, with what they show."""
+    rows = json.loads((references_folder() / "references.json").read_text(encoding="utf-8"))
+    return tuple(
+        ReferencePicture(
+            _HERE / row["file"],
+            row["concept"],
+            row["style"],
+            row["background"],
+            row["source"],
+            row["licence"],
+        )
+        for row in rows
+    )

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fabricbo.objective import evaluate
 from fabricbo.protocols import Objective, Proposer, Sampler
 from fabricbo.records import Action, Score
+from fabricbo.scoring import evaluate
 from fabricbo.study.settings import StudySettings
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from fabricbo.objective import Declaration
 from fabricbo.records import Action, Direction, Reference, Role, Round, Score, Trial, TrialStatus
+from fabricbo.scoring import Declaration
 from fabricbo.study.errors import NewerStoreError, NotAStudyError, TrialStateError
 from fabricbo.study.images import ImageStore
 from fabricbo.study.settings import StudySettings

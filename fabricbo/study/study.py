@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fabricbo.objective import ObjectiveError, declaration
 from fabricbo.protocols import History
 from fabricbo.records import Direction, Reference, Role, Round, Score, Trial, TrialStatus
+from fabricbo.scoring import ObjectiveError, declaration
 from fabricbo.space import MAX_POOL, ActionSpace
 from fabricbo.study.drawing import Parts, draw_and_score
 from fabricbo.study.errors import NameInUseError, RepeatedFailureError, StudyCompleteError

@@ -1,0 +1,1 @@
+"""Objectives that come with fabricbo; none is imported before it is used."""
