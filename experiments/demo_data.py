@@ -257,13 +257,13 @@ def compose(
     return picture.resize((SIZE, SIZE), box)
 
 
-def pictures(folder: Path, repeats: int, seed: int) -> Iterator[tuple[Attributes, np.ndarray]]:
-    """Draw every combination `repeats` times, in random order."""
+def pictures(folder: Path, count: int, seed: int) -> Iterator[tuple[Attributes, np.ndarray]]:
+    """Draw combinations in random order, each about equally often."""
     layers = draw_layers(folder)
     rng = random.Random(seed)
-    plan = every_combination() * repeats
+    plan = every_combination() * -(-count // len(every_combination()))
     rng.shuffle(plan)
-    for attributes in plan:
+    for attributes in plan[:count]:
         layer = layers[attributes.concept, attributes.style]
         yield attributes, np.asarray(compose(layer, attributes, rng))
 

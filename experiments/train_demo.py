@@ -34,8 +34,9 @@ MINUTES: Mapping[str, float] = {
     "judge": 3.5,
 }
 SMOKE_MINUTES = 0.03
-REPEATS = 20
-"""How often every combination is drawn for training."""
+SMOKE_PICTURES = 256
+HELD_OUT = len(demo_data.every_combination())
+PICTURES = 20 * HELD_OUT
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ def draw_data(plan: Plan) -> None:
     """Draw the pictures."""
     if plan.smoke:
         demo_data.stand_in_icons(plan.folder)
-    dataset.build(plan.folder, 1 if plan.smoke else REPEATS, 0, "training")
-    dataset.build(plan.folder, 1, 1, "validation")
+    dataset.build(plan.folder, SMOKE_PICTURES if plan.smoke else PICTURES, 0, "training")
+    dataset.build(plan.folder, SMOKE_PICTURES if plan.smoke else HELD_OUT, 1, "validation")
 
 
 def train_autoencoder(plan: Plan) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from experiments.demo_data import SIZE, Attributes, every_combination, pictures
+from experiments.demo_data import SIZE, Attributes, pictures
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,14 @@ class Pictures:
         return indices, self.batch(indices)
 
 
-def build(folder: Path, repeats: int, seed: int, name: str) -> None:
+def build(folder: Path, count: int, seed: int, name: str) -> None:
     """Draw the pictures once; a finished file is kept, an unfinished one is drawn anew."""
     if (folder / f"{name}.json").exists():
         return
-    count = len(every_combination()) * repeats
     shape = (count, SIZE, SIZE, 3)
     pixels = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.uint8, shape)
     attributes = []
-    for index, (shown, picture) in enumerate(pictures(folder, repeats, seed)):
+    for index, (shown, picture) in enumerate(pictures(folder, count, seed)):
         pixels[index] = picture
         attributes.append(asdict(shown))
         if index % 5000 == 0:
