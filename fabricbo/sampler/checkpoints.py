@@ -1,6 +1,8 @@
 """Finding and loading checkpoints: the bundled one, a folder, a file, or a hub id."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +40,7 @@ class Checkpoint:
         _check_name(self.name)
         if self.lora is not None:
             _check_file(self.lora, "lora")
-        if self.config is not None and not (self.config / "model_index.json").is_file():
+        if self.config is not None and not _is_described(self.config.expanduser()):
             raise ValueError(f"config must be a folder with a model_index.json, got {self.config}")
         if self.device not in ("auto", "cpu", "cuda", "mps"):
             raise ValueError(f"device must be auto, cpu, cuda or mps, got {self.device!r}")
@@ -54,13 +56,14 @@ def load_pipeline(checkpoint: Checkpoint) -> Any:
 
     Raises:
         FileNotFoundError: a hub id whose files are neither in the cache nor reachable.
-        ValueError: the checkpoint is no Stable Diffusion text-to-image pipeline.
+        ValueError: the checkpoint is no Stable Diffusion text-to-image pipeline, or is damaged, or
+            the LoRA does not fit it.
     """
     device = _best_device() if checkpoint.device == "auto" else checkpoint.device
     dtype = torch.float16 if device == "cuda" else torch.float32
     pipeline = _load(checkpoint, dtype)
     if checkpoint.lora is not None:
-        pipeline.load_lora_weights(str(checkpoint.lora.parent), weight_name=checkpoint.lora.name)
+        _add_lora(pipeline, checkpoint.lora.expanduser())
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
 
@@ -68,29 +71,62 @@ def load_pipeline(checkpoint: Checkpoint) -> Any:
 def _load(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
     from diffusers import StableDiffusionPipeline
 
-    common = {"torch_dtype": dtype, "safety_checker": None, "requires_safety_checker": False}
+    common = {"dtype": dtype, "safety_checker": None, "requires_safety_checker": False}
     path = checkpoint_folder() if checkpoint.name == "demo" else Path(checkpoint.name).expanduser()
     if path.is_file():
-        config = None if checkpoint.config is None else str(checkpoint.config)
-        return StableDiffusionPipeline.from_single_file(str(path), config=config, **common)
-    source = str(path) if path.is_dir() else checkpoint.name
+        return _load_file(path, checkpoint.config, common)
+    is_folder = path.is_dir()
+    source = str(path) if is_folder else checkpoint.name
+    with _explained(f"checkpoint {source} cannot be loaded as a Stable Diffusion pipeline"):
+        try:
+            return StableDiffusionPipeline.from_pretrained(
+                source, revision=checkpoint.revision, use_safetensors=True, **common
+            )
+        except OSError as error:
+            if is_folder:
+                raise
+            raise FileNotFoundError(_not_found(f"checkpoint {source!r}", error)) from error
+
+
+def _load_file(path: Path, config: Path | None, common: dict[str, Any]) -> Any:
+    from diffusers import StableDiffusionPipeline
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    described = None if config is None else str(config.expanduser())
+    with _explained(f"checkpoint {path} cannot be loaded as a Stable Diffusion pipeline"):
+        try:
+            return StableDiffusionPipeline.from_single_file(str(path), config=described, **common)
+        except LocalEntryNotFoundError as error:
+            what = f"the description of the architecture of {path} (checkpoint.config)"
+            raise FileNotFoundError(_not_found(what, error)) from error
+
+
+def _add_lora(pipeline: Any, file: Path) -> None:
+    with _explained(f"lora {file} cannot be loaded"):
+        pipeline.load_lora_weights(str(file.parent), weight_name=file.name)
+    if not pipeline.get_active_adapters():
+        raise ValueError(f"lora {file} holds nothing for the networks of this checkpoint")
+
+
+@contextmanager
+def _explained(failure: str) -> Iterator[None]:
+    """Say which file does not fit; what diffusers raises then is of nearly any type."""
     try:
-        return StableDiffusionPipeline.from_pretrained(
-            source, revision=checkpoint.revision, use_safetensors=True, **common
-        )
-    except OSError as error:
-        raise FileNotFoundError(_missing(source, path.is_dir())) from error
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{failure}: {type(error).__name__}: {error}") from error
 
 
-def _missing(source: str, is_folder: bool) -> str:
-    if is_folder:
-        return f"{source} lacks files of a Stable Diffusion pipeline in safetensors format"
+def _not_found(what: str, error: Exception) -> str:
     from huggingface_hub.constants import HF_HUB_CACHE
 
+    reason = str(error).partition("\n")[0]
     return (
-        f"checkpoint {source!r} is not in the cache ({HF_HUB_CACHE}) and could not be fetched "
-        "from the hub. Connect once, or download it elsewhere and name its folder; the bundled "
-        "`demo` needs no network"
+        f"{what} is not in the cache ({HF_HUB_CACHE}) and could not be fetched from the hub. "
+        "Connect once, or download it elsewhere and name its folder; the bundled `demo` needs no "
+        f"network. The reason: {reason}"
     )
 
 
@@ -105,7 +141,7 @@ def _check_name(name: str) -> None:
     if name == "demo":
         return
     if path.is_dir():
-        if not (path / "model_index.json").is_file():
+        if not _is_described(path):
             raise ValueError(f"checkpoint folder {name} has no model_index.json")
     elif path.is_file() or path.suffix in (".safetensors", *_PICKLES):
         _check_file(path, "checkpoint")
@@ -114,6 +150,10 @@ def _check_name(name: str) -> None:
             "checkpoint must be `demo`, a folder in diffusers' format, a .safetensors file or a "
             f"hub id like owner/name, got {name!r}"
         )
+
+
+def _is_described(folder: Path) -> bool:
+    return (folder / "model_index.json").is_file()
 
 
 def _check_file(path: Path, field: str) -> None:
