@@ -5,7 +5,6 @@ out, so a row that names an image always finds it whole.
 """
 
 import os
-import tempfile
 from pathlib import Path
 
 from PIL import Image
@@ -47,16 +46,15 @@ class ImageStore:
 
 def _write(image: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    temporary = path.with_suffix(f".{os.getpid()}.part")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("wb") as file:
             image.save(file, "PNG")
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
 
 

@@ -1,0 +1,5 @@
+"""A study as one HTML page that needs no network."""
+
+from fabricbo.report.page import write_report
+
+__all__ = ["write_report"]

@@ -1,0 +1,56 @@
+"""What the page says in words: one honest sentence, and numbers as text."""
+
+from fabricbo.records import Direction, Score, Trial
+from fabricbo.study import Heldout, Study
+
+
+def headline(study: Study) -> str:
+    """Say in one sentence how the best settings compare with the hand settings."""
+    best, baseline = study.best(), study.baseline
+    if best is None:
+        return "No trial has a score yet."
+    if baseline is None:
+        return "The hand settings have no score, so there is nothing to compare with."
+    if best.index == baseline.index:
+        return "Nothing that was tried scored better than the usual hand settings."
+    heldout = study.heldout
+    if heldout is None:
+        return (
+            f"Trial {best.index} scored {_number(best)} where the hand settings scored "
+            f"{_number(baseline)}; the comparison on fresh seeds is still to be drawn."
+        )
+    return _compared(heldout, study.direction)
+
+
+def _compared(heldout: Heldout, direction: Direction) -> str:
+    """A gain is claimed beyond two standard errors of the difference."""
+    difference = heldout.difference
+    gain = difference.mean if direction == "maximize" else -difference.mean
+    seeds = f"on {len(difference.values)} fresh seeds that the search never saw"
+    numbers = f"{heldout.best.mean:.3f} against {heldout.baseline.mean:.3f}"
+    error = difference.standard_error
+    if error is None:
+        return f"The best settings scored {numbers}, measured once, so its noise is unknown."
+    scored = f"{numbers}, a difference of {abs(gain):.3f} ± {error:.3f} (standard error)"
+    if gain > 2 * error:
+        return f"The best settings beat the usual hand settings {seeds}: {scored}."
+    if gain < -2 * error:
+        return f"The best settings did worse than the usual hand settings {seeds}: {scored}."
+    return f"No clear gain over the usual hand settings {seeds}: {scored}."
+
+
+def _number(trial: Trial) -> str:
+    return "-" if trial.score is None else f"{trial.score.mean:.3f}"
+
+
+def score_text(score: Score | None) -> str:
+    """Write a score with its standard error."""
+    if score is None:
+        return ""
+    error = score.standard_error
+    return f"{score.mean:.3f}" + ("" if error is None else f" ± {error:.3f}")
+
+
+def value_text(value: float) -> str:
+    """Write a parameter's value."""
+    return f"{value:.3g}"
