@@ -15,8 +15,15 @@ from collections.abc import Iterator  # noqa: E402
 from typing import Any  # noqa: E402
 
 import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 from tests.tiny import tiny_pipeline  # noqa: E402
+
+# A busy machine is no reason for a property to fail.
+settings.register_profile(
+    "fabricbo", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("fabricbo")
 
 
 @pytest.fixture(scope="session")
