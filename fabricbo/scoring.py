@@ -11,6 +11,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -130,9 +131,11 @@ def load_objective(name: str, options: Mapping[str, Any] | None = None) -> Objec
 def _installed(name: str) -> Any:
     found = entry_points(group=ENTRY_POINT_GROUP, name=name)
     if not found:
+        near = get_close_matches(name, installed_objectives(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there: {', '.join(installed_objectives())}"
         raise ObjectiveError(
-            f"objective must be module:function, file.py:function or one of "
-            f"{', '.join(installed_objectives())}; got {name!r}"
+            f"objective must be module:function, file.py:function or an installed name, "
+            f"got {name!r}; {hint}"
         )
     try:
         return next(iter(found)).load()

@@ -12,7 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fabricbo import ObjectiveError
+from fabricbo._torchvision import ensure_importable
 from fabricbo.demo import scorer_folder
+
+ensure_importable()  # before anything imports open_clip
 
 BATCH = 64
 

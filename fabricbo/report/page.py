@@ -90,6 +90,7 @@ def render(study: Study) -> str:
         "comparison": _comparison(study),
         "best_card": None if (best := study.best()) is None else _card(study, best, embedded),
         "strips": _strips(study, embedded),
+        "pool": _pool(study, embedded),
         "done": sum(trial.score is not None for trial in trials),
         "planned": study.planned_trials,
     }
@@ -163,6 +164,18 @@ def _strips(study: Study, embedded: EmbeddedImages) -> list[Strip]:
         cards = [_card(study, t, embedded) for t in trials if t.round == current.index]
         strips.append(Strip(f"Round {current.index}", _references(new, embedded), cards))
     return strips
+
+
+def _pool(study: Study, embedded: EmbeddedImages) -> list[tuple[Picture, str]]:
+    """Return every reference with the round in which it joined."""
+    joined: dict[Reference, int] = {}
+    for current in study.rounds:
+        for reference in current.pool:
+            joined.setdefault(reference, current.index)
+    return [
+        (picture, "from the start" if index == 1 else f"since round {index}")
+        for picture, index in zip(_references(list(joined), embedded), joined.values(), strict=True)
+    ]
 
 
 def _card(study: Study, trial: Trial, embedded: EmbeddedImages) -> Card:

@@ -19,19 +19,20 @@ def headline(study: Study) -> str:
             f"Trial {best.index} scored {_number(best)} where the hand settings scored "
             f"{_number(baseline)}; the comparison on fresh seeds is still to be drawn."
         )
-    return _compared(heldout, study.direction)
+    return compared(heldout, study.direction)
 
 
-def _compared(heldout: Heldout, direction: Direction) -> str:
-    """A gain is claimed beyond two standard errors of the difference."""
+def compared(heldout: Heldout, direction: Direction) -> str:
+    """Compare on held-out seeds; a gain is claimed beyond two standard errors only."""
     difference = heldout.difference
     gain = difference.mean if direction == "maximize" else -difference.mean
     seeds = f"on {len(difference.values)} fresh seeds that the search never saw"
-    numbers = f"{heldout.best.mean:.3f} against {heldout.baseline.mean:.3f}"
+    numbers = f"{number_text(heldout.best.mean)} against {number_text(heldout.baseline.mean)}"
     error = difference.standard_error
     if error is None:
         return f"The best settings scored {numbers}, measured once, so its noise is unknown."
-    scored = f"{numbers}, a difference of {abs(gain):.3f} ± {error:.3f} (standard error)"
+    scored = f"{numbers}, a difference of {number_text(abs(gain))} ± "
+    scored += f"{number_text(error)} (standard error)"
     if gain > 2 * error:
         return f"The best settings beat the usual hand settings {seeds}: {scored}."
     if gain < -2 * error:
@@ -40,7 +41,7 @@ def _compared(heldout: Heldout, direction: Direction) -> str:
 
 
 def _number(trial: Trial) -> str:
-    return "-" if trial.score is None else f"{trial.score.mean:.3f}"
+    return "-" if trial.score is None else number_text(trial.score.mean)
 
 
 def score_text(score: Score | None) -> str:
@@ -48,9 +49,14 @@ def score_text(score: Score | None) -> str:
     if score is None:
         return ""
     error = score.standard_error
-    return f"{score.mean:.3f}" + ("" if error is None else f" ± {error:.3f}")
+    return number_text(score.mean) + ("" if error is None else f" ± {number_text(error)}")
+
+
+def number_text(value: float) -> str:
+    """Write a score: three places where they say something, else in scientific notation."""
+    return f"{value:.3f}" if value == 0 or 1e-2 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def value_text(value: float) -> str:
-    """Write a parameter's value."""
-    return f"{value:.3g}"
+    """Write a parameter's value so that it can be copied."""
+    return f"{value:.4g}"
