@@ -78,7 +78,7 @@ def write_report(study: Study, target: Path | None = None) -> Path:
 def render(study: Study) -> str:
     """Return the page as HTML."""
     embedded = EmbeddedImages(study.images)
-    trials = study.trials
+    trials, best = study.trials, study.best()
     figure = score_curve(trials, study.direction)
     page = {
         "settings": study.settings,
@@ -88,7 +88,7 @@ def render(study: Study) -> str:
         "target": _target(study, embedded),
         "sides": _sides(study, embedded),
         "comparison": _comparison(study),
-        "best_card": None if (best := study.best()) is None else _card(study, best, embedded),
+        "best_card": None if best is None else _card(study, best, best, embedded),
         "strips": _strips(study, embedded),
         "pool": _pool(study, embedded),
         "done": sum(trial.score is not None for trial in trials),
@@ -157,11 +157,11 @@ def _comparison(study: Study) -> list[tuple[str, str, str, bool]]:
 
 def _strips(study: Study, embedded: EmbeddedImages) -> list[Strip]:
     strips, known = [], set[str]()
-    trials = study.trials
+    trials, best = study.trials, study.best()
     for current in study.rounds:
         new = [reference for reference in current.pool if reference.id not in known]
         known.update(reference.id for reference in new)
-        cards = [_card(study, t, embedded) for t in trials if t.round == current.index]
+        cards = [_card(study, t, best, embedded) for t in trials if t.round == current.index]
         strips.append(Strip(f"Round {current.index}", _references(new, embedded), cards))
     return strips
 
@@ -178,8 +178,7 @@ def _pool(study: Study, embedded: EmbeddedImages) -> list[tuple[Picture, str]]:
     ]
 
 
-def _card(study: Study, trial: Trial, embedded: EmbeddedImages) -> Card:
-    best = study.best()
+def _card(study: Study, trial: Trial, best: Trial | None, embedded: EmbeddedImages) -> Card:
     params = trial.action.params
     return Card(
         title=f"Trial {trial.index}",

@@ -54,7 +54,7 @@ def score_text(score: Score | None) -> str:
 
 def number_text(value: float) -> str:
     """Write a score: three places where they say something, else in scientific notation."""
-    return f"{value:.3f}" if value == 0 or 1e-2 <= abs(value) < 1e6 else f"{value:.3g}"
+    return f"{value:.3f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def value_text(value: float) -> str:
