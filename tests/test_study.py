@@ -179,7 +179,7 @@ def test_bad_objective_fails_trials_and_stops_after_three(tmp_path, returned, re
     assert [t.status for t in study.trials] == [TrialStatus.FAILED] * 3
     assert all(reason in t.reason for t in study.trials)
     assert study.best() is None
-    assert study.hold_out(2) is None
+    assert study.hold_out() is None
 
 
 def test_single_failures_do_not_stop_a_study(tmp_path) -> None:
@@ -276,7 +276,7 @@ def test_killed_again_and_again_loses_nothing(tmp_path) -> None:
 def test_held_out_seeds_are_new_and_pairs_are_compared(tmp_path) -> None:
     study = fake_study(tmp_path)
     study.run()
-    result = study.hold_out(6)
+    result = study.hold_out()
     assert len(result.baseline.values) == len(result.best.values) == 6
     seen = {seed for trial in study.trials for seed in trial.seeds}
     assert not seen & set(heldout_seeds(0, rounds=2, images=2, count=6))
@@ -334,3 +334,9 @@ def test_a_study_half_made_does_not_take_the_name(tmp_path) -> None:
     study = fake_study(tmp_path)
     study.run()
     assert len(study.trials) == 7
+
+
+def test_study_without_references_makes_its_own_folder(tmp_path: Path) -> None:
+    study = fake_study(tmp_path / "new" / "studies", pool=())
+    assert study.rounds[0].pool == ()
+    assert study.ask().index == 0

@@ -98,6 +98,7 @@ class Store:
             "direction": declared.direction,
             "created": datetime.now(UTC),
         }
+        file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(".part")
         part.unlink(missing_ok=True)
         engine = _engine(part)
