@@ -104,6 +104,6 @@ def test_commands_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
 
 def _make_small(file: Path) -> None:
     text = file.read_text("utf-8")
-    for setting, value in {"rounds": 1, "trials": 1, "images": 2}.items():
+    for setting, value in {"rounds": 1, "trials": 1, "images": 2, "heldout": 2}.items():
         text = re.sub(rf"^{setting} = \d+", f"{setting} = {value}", text, flags=re.MULTILINE)
     file.write_text(text.replace("denoising_steps = 20", "denoising_steps = 4"), "utf-8")

@@ -79,7 +79,7 @@ def study(tmp_path: Path) -> Study:
         growing={"grow_liked": 1, "grow_disliked": 1},
     )
     made.run()
-    made.hold_out(4)
+    made.hold_out()
     return made
 
 
@@ -124,7 +124,7 @@ def test_batch_objective_and_other_target(tmp_path) -> None:
 
     study = fake_study(tmp_path, objective=mean)
     study.run()
-    study.hold_out(4)
+    study.hold_out()
     target = tmp_path / "elsewhere.html"
     assert write_report(study, target) == target
     assert "minimize" in target.read_text("utf-8")

@@ -1,6 +1,7 @@
 """Commands that only read: they load neither torch nor ax."""
 
 import json
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -9,7 +10,7 @@ from rich.table import Table
 from fabricbo.cli.errors import told
 from fabricbo.cli.wording import heldout_line, references, score_text, study_json, varying
 from fabricbo.report import write_report
-from fabricbo.study import NotAStudyError, Study
+from fabricbo.study import NotAStudyError, Study, StudyError
 from fabricbo.study.file import template
 from fabricbo.study.study import STORE_NAME
 
@@ -46,8 +47,12 @@ def write_template(file: Path) -> None:
 
 def print_list(storage: Path, *, as_json: bool) -> None:
     """Print the studies of a folder."""
-    with told():
-        rows = [study_json(Study.open(folder)) for folder in _studies(storage)]
+    rows = []
+    for folder in _studies(storage):
+        try:
+            rows.append(study_json(Study.open(folder)))
+        except (StudyError, ValueError, OSError) as error:  # one damaged study hides no other
+            print(f"cannot read {folder}: {error}", file=sys.stderr)
     if as_json:
         print(json.dumps({"studies": [_brief(row) for row in rows]}, allow_nan=False))
         return

@@ -17,8 +17,6 @@ from fabricbo.records import Trial, TrialStatus
 from fabricbo.report import write_report
 from fabricbo.study import Study, StudySettings
 
-HELDOUT_IMAGES = 16
-
 _console = Console(stderr=True, highlight=False)
 
 
@@ -44,7 +42,7 @@ def _run(study: Study, *, as_json: bool) -> None:
         _search(study)
         if study.heldout is None:
             with _console.status("drawing baseline and best with fresh seeds"):
-                study.hold_out(HELDOUT_IMAGES)
+                study.hold_out()
         with _console.status("writing the page"):
             page = write_report(study)
     except KeyboardInterrupt:

@@ -183,6 +183,9 @@ class StudySettings(_Settings):
     """A round; the first round has the hand settings on top."""
     images: int = Field(default=4, ge=1, le=64)
     """A trial; each has a seed of its own, common to all trials of a round."""
+    heldout: int = Field(default=16, ge=0, le=1000)
+    """How many images of baseline and best each are drawn at the end, with seeds that the search
+    never saw; 0 leaves the comparison out."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     storage: File = Path("studies")
     """Folder that holds studies."""

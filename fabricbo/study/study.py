@@ -233,22 +233,21 @@ class Study:
                 )
         return self.best()
 
-    def hold_out(self, images: int) -> Heldout | None:
+    def hold_out(self) -> Heldout | None:
         """Draw and score baseline and best on seeds that the search never saw, and store it.
 
-        Args:
-            images: of each.
+        How many of each, the settings say.
 
         Returns:
-            None as long as the baseline has no score.
+            None as long as the baseline has no score, or if the settings ask for no images.
 
         Raises:
             ObjectiveError: the objective fails on them.
         """
         baseline, best, settings = self.baseline, self.best(), self.settings
-        if baseline is None or best is None:
+        if baseline is None or best is None or not settings.heldout:
             return None
-        seeds = heldout_seeds(settings.seed, settings.rounds, settings.images, images)
+        seeds = heldout_seeds(settings.seed, settings.rounds, settings.images, settings.heldout)
         for trial in {baseline.index: baseline, best.index: best}.values():
             drawn, score = draw_and_score(self._needed_parts(), trial.action, settings, seeds)
             saved = [self.images.save(image) for image in drawn]
