@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from fabricbo.protocols import Objective, Proposer, Sampler
 from fabricbo.scoring import load_objective
 from fabricbo.study import NameInUseError, Parts, SettingsError, Study, StudySettings
-from fabricbo.study.pool import read_pool
+from fabricbo.study.pool import check_pool, read_pool
 from fabricbo.study.settings import check_settings
-from fabricbo.study.study import STORE_NAME, check_pool
+from fabricbo.study.study import STORE_NAME
 
 if TYPE_CHECKING:
     from fabricbo.sampler import Checkpoint

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fabricbo.records import FabricParams
 from fabricbo.space import DEFAULT_DOMAINS, Choice, Range
+from fabricbo.study.pool import check_pool
 from fabricbo.study.settings import RangeSettings, SettingsError, SpaceSettings, check_settings
-from fabricbo.study.study import check_pool
 from tests.tiny import reference
 
 LEAST = {"name": "cats", "prompt": "a cat"}

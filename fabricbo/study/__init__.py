@@ -10,8 +10,9 @@ from fabricbo.study.errors import (
     StudyError,
     TrialStateError,
 )
+from fabricbo.study.heldout import Heldout
 from fabricbo.study.settings import SettingsError, StudySettings, check_settings
-from fabricbo.study.study import Heldout, Study
+from fabricbo.study.study import Study
 
 __all__ = [
     "Heldout",

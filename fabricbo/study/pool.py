@@ -1,10 +1,15 @@
-"""Reading the first pool from a folder."""
+"""The pool: read from a folder at first, then grown from round to round."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from PIL.Image import Image
+
 from fabricbo.imagefiles import SUFFIXES, open_image, pixel_hash
-from fabricbo.records import Reference, Role
+from fabricbo.records import Reference, Role, Round
 from fabricbo.space import MAX_POOL
+from fabricbo.study.rounds import Growth
+from fabricbo.study.settings import StudySettings
 
 _SUBFOLDERS = {"": Role.LIKED, "liked": Role.LIKED, "disliked": Role.DISLIKED}
 
@@ -38,3 +43,29 @@ def _reference(file: Path, role: Role) -> Reference:
     except (ValueError, OSError) as error:  # a folder or a broken link by the name of an image
         raise ValueError(f"pool.folder: {error}") from error
     return Reference(pixel_hash(image), file.stem, image, role)
+
+
+def check_pool(settings: StudySettings, pool: Sequence[Reference]) -> None:
+    """Check that settings and pool fit.
+
+    Raises:
+        ValueError: too many references, the same pixels twice, or roles asked for without any.
+    """
+    settings.space.to_space().check_pool(pool)
+    if settings.space.roles and not (pool or settings.pool.grows):
+        raise ValueError("space.roles: there are no references; name a pool.folder, or let it grow")
+
+
+def grown_pool(
+    current: Round, chosen: Growth, load: Callable[[str], Image]
+) -> tuple[Reference, ...]:
+    """Return a round's pool with the chosen images behind it, as far as there is room."""
+    known = {reference.id for reference in current.pool}
+    groups = ((chosen.liked, "best", Role.LIKED), (chosen.disliked, "worst", Role.DISLIKED))
+    new = [
+        Reference(image, f"round {current.index} {word} {number}", load(image), role)
+        for images, word, role in groups
+        for number, image in enumerate(images, 1)
+        if image not in known
+    ]
+    return (*current.pool, *new)[:MAX_POOL]

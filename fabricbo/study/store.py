@@ -14,59 +14,10 @@ import sqlalchemy as sa
 
 from fabricbo.records import Action, Direction, Reference, Role, Round, Score, Trial, TrialStatus
 from fabricbo.scoring import Declaration
+from fabricbo.study import schema
 from fabricbo.study.errors import NewerStoreError, NotAStudyError, TrialStateError
 from fabricbo.study.images import ImageStore
 from fabricbo.study.settings import StudySettings
-
-SCHEMA_VERSION = 1
-
-_metadata = sa.MetaData()
-_study = sa.Table(
-    "study",
-    _metadata,
-    sa.Column("schema_version", sa.Integer, nullable=False),
-    sa.Column("settings", sa.JSON, nullable=False),
-    sa.Column("objective", sa.String, nullable=False),
-    sa.Column("direction", sa.String, nullable=False),
-    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
-)
-_references = sa.Table(
-    "references",
-    _metadata,
-    sa.Column("id", sa.String, primary_key=True),
-    sa.Column("position", sa.Integer, nullable=False, unique=True),
-    sa.Column("name", sa.String, nullable=False),
-    sa.Column("hand_role", sa.String, nullable=False),
-)
-_rounds = sa.Table(
-    "rounds",
-    _metadata,
-    sa.Column("index", sa.Integer, primary_key=True),
-    sa.Column("seeds", sa.JSON, nullable=False),
-    sa.Column("pool", sa.JSON, nullable=False),
-)
-_trials = sa.Table(
-    "trials",
-    _metadata,
-    sa.Column("index", sa.Integer, primary_key=True),
-    sa.Column("round", sa.Integer, sa.ForeignKey("rounds.index"), nullable=False),
-    sa.Column("action", sa.JSON, nullable=False),
-    sa.Column("source", sa.String, nullable=False),
-    sa.Column("status", sa.String, nullable=False),
-    sa.Column("values", sa.JSON),
-    sa.Column("images", sa.JSON),
-    sa.Column("reason", sa.String),
-    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("seconds", sa.Float),
-)
-_heldout = sa.Table(
-    "heldout",
-    _metadata,
-    sa.Column("trial", sa.Integer, sa.ForeignKey("trials.index"), primary_key=True),
-    sa.Column("seeds", sa.JSON, nullable=False),
-    sa.Column("values", sa.JSON, nullable=False),
-    sa.Column("images", sa.JSON, nullable=False),
-)
 
 
 class Store:
@@ -92,7 +43,7 @@ class Store:
     ) -> None:
         """Write a new store with its first round; it appears under its name when it is whole."""
         row = {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": schema.SCHEMA_VERSION,
             "settings": settings.model_dump(mode="json"),
             "objective": declared.name,
             "direction": declared.direction,
@@ -103,8 +54,8 @@ class Store:
         part.unlink(missing_ok=True)
         engine = _engine(part)
         with engine.begin() as connection:
-            _metadata.create_all(connection)
-            connection.execute(_study.insert(), row)
+            schema.metadata.create_all(connection)
+            connection.execute(schema.study.insert(), row)
             _insert_round(connection, first)
         engine.dispose()
         part.rename(file)
@@ -131,7 +82,7 @@ class Store:
 
     def _about(self) -> Any:
         with self._engine.connect() as connection:
-            return connection.execute(sa.select(_study)).mappings().one()
+            return connection.execute(sa.select(schema.study)).mappings().one()
 
     def open_round(self, opened: Round) -> None:
         """Add a round, and those references of its pool that are new."""
@@ -142,7 +93,9 @@ class Store:
         """Return all rounds in order."""
         with self._engine.connect() as connection:
             references = self._all_references(connection)
-            rows = connection.execute(sa.select(_rounds).order_by(_rounds.c.index)).mappings()
+            rows = connection.execute(
+                sa.select(schema.rounds).order_by(schema.rounds.c.index)
+            ).mappings()
             return [
                 Round(
                     index=row["index"],
@@ -163,7 +116,7 @@ class Store:
             "created": datetime.now(UTC),
         }
         with self._engine.begin() as connection:
-            connection.execute(_trials.insert(), row)
+            connection.execute(schema.trials.insert(), row)
 
     def finish_trial(
         self, index: int, score: Score, images: Sequence[str], seconds: float | None
@@ -190,17 +143,22 @@ class Store:
         self._leave_pending(index, {"status": str(TrialStatus.FAILED), "reason": reason})
 
     def _leave_pending(self, index: int, outcome: dict[str, Any]) -> None:
-        pending = (_trials.c.index == index) & (_trials.c.status == str(TrialStatus.PENDING))
+        pending = (schema.trials.c.index == index) & (
+            schema.trials.c.status == str(TrialStatus.PENDING)
+        )
         with self._engine.begin() as connection:
-            if connection.execute(_trials.update().where(pending).values(outcome)).rowcount != 1:
+            if (
+                connection.execute(schema.trials.update().where(pending).values(outcome)).rowcount
+                != 1
+            ):
                 raise TrialStateError(f"trial {index} is not pending; its outcome is kept as it is")
 
     def trials(self) -> list[Trial]:
         """Return all trials in order."""
         query = (
-            sa.select(_trials, _rounds.c.seeds)
-            .join(_rounds, _trials.c.round == _rounds.c.index)
-            .order_by(_trials.c.index)
+            sa.select(schema.trials, schema.rounds.c.seeds)
+            .join(schema.rounds, schema.trials.c.round == schema.rounds.c.index)
+            .order_by(schema.trials.c.index)
         )
         with self._engine.connect() as connection:
             references = list(self._all_references(connection).values())
@@ -217,20 +175,22 @@ class Store:
             "images": list(images),
         }
         with self._engine.begin() as connection:
-            connection.execute(_heldout.delete().where(_heldout.c.trial == trial))
-            connection.execute(_heldout.insert(), row)
+            connection.execute(schema.heldout.delete().where(schema.heldout.c.trial == trial))
+            connection.execute(schema.heldout.insert(), row)
 
     def heldout(self) -> dict[int, tuple[Score, tuple[str, ...]]]:
         """Return scores and images on held-out seeds, by trial."""
         with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(_heldout)).mappings()
+            rows = connection.execute(sa.select(schema.heldout)).mappings()
             return {
                 row["trial"]: (Score(tuple(row["values"])), tuple(row["images"])) for row in rows
             }
 
     def _all_references(self, connection: sa.Connection) -> dict[str, Reference]:
         """Read the references; their pixels are read once."""
-        rows = connection.execute(sa.select(_references).order_by(_references.c.position))
+        rows = connection.execute(
+            sa.select(schema.references).order_by(schema.references.c.position)
+        )
         for row in rows.mappings():
             if row["id"] not in self._cache:
                 image, role = self._images.load(row["id"]), Role(row["hand_role"])
@@ -239,7 +199,7 @@ class Store:
 
 
 def _insert_round(connection: sa.Connection, opened: Round) -> None:
-    known = set(connection.execute(sa.select(_references.c.id)).scalars())
+    known = set(connection.execute(sa.select(schema.references.c.id)).scalars())
     for position, reference in enumerate(opened.pool):
         if reference.id not in known:
             row = {
@@ -248,10 +208,10 @@ def _insert_round(connection: sa.Connection, opened: Round) -> None:
                 "name": reference.name,
                 "hand_role": str(reference.hand_role),
             }
-            connection.execute(_references.insert(), row)
+            connection.execute(schema.references.insert(), row)
     pool = [reference.id for reference in opened.pool]
     row = {"index": opened.index, "seeds": list(opened.seeds), "pool": pool}
-    connection.execute(_rounds.insert(), row)
+    connection.execute(schema.rounds.insert(), row)
 
 
 def _trial(row: Any, references: Sequence[Reference]) -> Trial:
@@ -293,11 +253,11 @@ def _strict_json(value: Any) -> str:
 def _check_version(engine: sa.Engine, file: Path) -> None:
     try:
         with engine.connect() as connection:
-            version = connection.execute(sa.select(_study.c.schema_version)).scalar_one()
+            version = connection.execute(sa.select(schema.study.c.schema_version)).scalar_one()
     except (sa.exc.DatabaseError, sa.exc.NoResultFound) as error:
         raise NotAStudyError(f"{file} is no store of a study: {error}") from error
-    if version > SCHEMA_VERSION:
+    if version > schema.SCHEMA_VERSION:
         raise NewerStoreError(
             f"{file} was written by a newer fabricbo (schema {version}; this one reads up to "
-            f"{SCHEMA_VERSION}): update fabricbo to open it"
+            f"{schema.SCHEMA_VERSION}): update fabricbo to open it"
         )

@@ -3,17 +3,18 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabricbo.protocols import History
-from fabricbo.records import Direction, Reference, Role, Round, Score, Trial, TrialStatus
+from fabricbo.records import Direction, Reference, Round, Score, Trial, TrialStatus
 from fabricbo.scoring import ObjectiveError, declaration
-from fabricbo.space import MAX_POOL, ActionSpace
+from fabricbo.space import ActionSpace
 from fabricbo.study.drawing import Parts, draw_and_score
 from fabricbo.study.errors import NameInUseError, RepeatedFailureError, StudyCompleteError
+from fabricbo.study.heldout import Heldout
 from fabricbo.study.images import ImageStore
+from fabricbo.study.pool import check_pool, grown_pool
 from fabricbo.study.rounds import growth, heldout_seeds, round_seeds
 from fabricbo.study.settings import StudySettings
 from fabricbo.study.store import Store
@@ -26,22 +27,6 @@ MAX_FAILURES = 3
 """Failed trials in a row that stop a study."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Heldout:
-    """Baseline and best on seeds that the search never saw; image by image with common seeds."""
-
-    baseline: Score
-    best: Score
-    baseline_images: tuple[str, ...]
-    best_images: tuple[str, ...]
-
-    @property
-    def difference(self) -> Score:
-        """Best minus baseline, seed by seed."""
-        pairs = zip(self.best.values, self.baseline.values, strict=True)
-        return Score(tuple(best - baseline for best, baseline in pairs))
 
 
 class Study:
@@ -308,32 +293,8 @@ class Study:
             )
         index = current.index + 1
         seeds = round_seeds(self.settings.seed, index, self.settings.images)
-        opened = Round(index, seeds, self._grown_pool(current, here))
-        self._store.open_round(opened)
-        return opened
-
-    def _grown_pool(self, current: Round, here: Sequence[Trial]) -> tuple[Reference, ...]:
         grow = self.settings.pool
         chosen = growth(here, self.direction, grow.grow_liked, grow.grow_disliked)
-        known = {reference.id for reference in current.pool}
-        new = [
-            Reference(image, f"round {current.index} {word} {i + 1}", self.images.load(image), role)
-            for images, word, role in (
-                (chosen.liked, "best", Role.LIKED),
-                (chosen.disliked, "worst", Role.DISLIKED),
-            )
-            for i, image in enumerate(images)
-            if image not in known
-        ]
-        return (*current.pool, *new)[:MAX_POOL]
-
-
-def check_pool(settings: StudySettings, pool: Sequence[Reference]) -> None:
-    """Check that settings and pool fit.
-
-    Raises:
-        ValueError: too many references, the same pixels twice, or roles asked for without any.
-    """
-    settings.space.to_space().check_pool(pool)
-    if settings.space.roles and not (pool or settings.pool.grows):
-        raise ValueError("space.roles: there are no references; name a pool.folder, or let it grow")
+        opened = Round(index, seeds, grown_pool(current, chosen, self.images.load))
+        self._store.open_round(opened)
+        return opened
