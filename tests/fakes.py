@@ -60,7 +60,8 @@ def fake_study(
         "name": "fake",
         "prompt": "a cat",
         "rounds": 2,
-        "trials": 3, "heldout": 6,
+        "trials": 3,
+        "heldout": 6,
         "images": 2,
     }
     values["pool"] = growing or {}
