@@ -34,7 +34,7 @@ from fabricbo.sampler.surgery import Features, Injection, UNetPatch, patched
 def guided_noise(
     unet: UNet2DConditionModel,
     latents: Float[Tensor, "batch channels height width"],
-    timestep: Int[Tensor, ""] | Float[Tensor, ""] | float,
+    timestep: Int[Tensor, ""] | Float[Tensor, ""] | float | int,
     *,
     cond_embeds: Float[Tensor, "batch tokens embed"],
     uncond_embeds: Float[Tensor, "batch tokens embed"],
