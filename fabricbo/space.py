@@ -86,6 +86,9 @@ class Choice:
 
 Domain = Range | Choice
 
+_ACT_ALONE = ("guidance_scale", "denoising_steps", "prompt_dropout")
+"""Parameters that do not act through references."""
+
 DEFAULT_DOMAINS: Mapping[str, Domain] = {
     "feedback_start": Range(0.0, 1.0),
     "feedback_end": Range(0.0, 1.0),
@@ -142,6 +145,11 @@ class ActionSpace:
         domain = self.domains.get(name)
         fixed = getattr(self.hand, name)
         return _ends(domain) if domain is not None else (fixed, fixed)
+
+    @property
+    def acts_without_references(self) -> bool:
+        """Whether anything that varies changes an image that is drawn without references."""
+        return not set(self.domains).isdisjoint(_ACT_ALONE)
 
     @property
     def parameters(self) -> tuple[str, ...]:

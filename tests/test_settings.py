@@ -254,8 +254,8 @@ def test_roles_without_references_are_refused(grows) -> None:
 @pytest.mark.parametrize(
     ("changes", "pool"),
     [
-        ({}, ()),
-        ({"space": {"roles": False}}, ()),
+        ({"space": {"guidance_scale": [1, 9]}}, ()),
+        ({"space": {"roles": False, "prompt_dropout": [0.0, 0.3]}}, ()),
         ({"space": {"roles": True}}, (reference("red"),)),
         ({"space": {"roles": True}, "pool": {"grow_liked": 1}}, ()),
     ],
@@ -263,6 +263,11 @@ def test_roles_without_references_are_refused(grows) -> None:
 )
 def test_roles_that_make_sense_pass(changes, pool) -> None:
     check_pool(check_settings({**LEAST, **changes}), pool)
+
+
+def test_nothing_to_search_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing that varies changes an image without references"):
+        check_pool(check_settings(LEAST), ())
 
 
 WEIGHT = st.floats(0, 1e6)

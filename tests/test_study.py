@@ -337,6 +337,21 @@ def test_a_study_half_made_does_not_take_the_name(tmp_path) -> None:
 
 
 def test_study_without_references_makes_its_own_folder(tmp_path: Path) -> None:
-    study = fake_study(tmp_path / "new" / "studies", pool=())
+    study = fake_study(tmp_path / "new" / "studies", pool=(), growing={"grow_liked": 1})
     assert study.rounds[0].pool == ()
     assert study.ask().index == 0
+
+
+def test_first_round_without_references_has_the_hand_settings_only(tmp_path: Path) -> None:
+    """All other actions would draw the very same images."""
+    study = fake_study(tmp_path, pool=(), growing={"grow_liked": 1})
+    study.run()
+    assert [trial.round for trial in study.trials] == [1, 2, 2, 2]
+    assert study.planned_trials == 4
+    assert len(study.rounds[1].pool) == 1
+
+
+def test_first_round_without_references_is_whole_where_guidance_varies(tmp_path: Path) -> None:
+    study = fake_study(tmp_path, pool=(), space={"guidance_scale": [1.0, 9.0]})
+    study.run()
+    assert len(study.trials) == study.planned_trials == 7

@@ -49,11 +49,18 @@ def check_pool(settings: StudySettings, pool: Sequence[Reference]) -> None:
     """Check that settings and pool fit.
 
     Raises:
-        ValueError: too many references, the same pixels twice, or roles asked for without any.
+        ValueError: too many references, the same pixels twice, roles asked for without any, or
+            nothing to search because what varies acts through references and there are none.
     """
     settings.space.to_space().check_pool(pool)
     if settings.space.roles and not (pool or settings.pool.grows):
         raise ValueError("space.roles: there are no references; name a pool.folder, or let it grow")
+    searches = settings.space.to_space().acts_without_references
+    if not (pool or settings.pool.grows or searches):
+        raise ValueError(
+            "space: nothing that varies changes an image without references; name a pool.folder, "
+            "let the pool grow (pool.grow_liked), or vary guidance_scale"
+        )
 
 
 def grown_pool(

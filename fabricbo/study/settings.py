@@ -180,7 +180,7 @@ class StudySettings(_Settings):
     negative_prompt: str = ""
     rounds: int = Field(default=4, ge=1, le=1000)
     trials: int = Field(default=6, ge=1, le=10_000)
-    """A round; the first round has the hand settings on top."""
+    """A round; the first has the hand settings on top, or alone while there are no references."""
     images: int = Field(default=4, ge=1, le=64)
     """A trial; each has a seed of its own, common to all trials of a round."""
     heldout: int = Field(default=16, ge=0, le=1000)

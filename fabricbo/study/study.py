@@ -119,7 +119,8 @@ class Study:
     @property
     def planned_trials(self) -> int:
         """How many trials the settings ask for, the hand settings included."""
-        return self.settings.rounds * self.settings.trials + 1
+        first = self.rounds[0]
+        return self._planned_in(first) + (self.settings.rounds - 1) * self.settings.trials
 
     @property
     def baseline(self) -> Trial | None:
@@ -145,7 +146,7 @@ class Study:
         """
         trials, current = self.trials, self.rounds[-1]
         here = [trial for trial in trials if trial.round == current.index]
-        if len(here) >= self._planned_in(current.index):
+        if len(here) >= self._planned_in(current):
             current = self._next_round(current, here)
         proposal = self._needed_parts().proposer.propose(self.history)
         trial = Trial(
@@ -255,8 +256,11 @@ class Study:
             raise ValueError("the study was opened for reading; asking and running need its parts")
         return self._parts
 
-    def _planned_in(self, index: int) -> int:
-        return self.settings.trials + (1 if index == 1 else 0)
+    def _planned_in(self, current: Round) -> int:
+        """The first round has the hand settings on top, or alone where nothing else can matter."""
+        if not current.pool and not self.space.acts_without_references:
+            return 1
+        return self.settings.trials + (1 if current.index == 1 else 0)
 
     def _next_trial(self) -> Trial | None:
         pending = [trial for trial in self.trials if trial.status is TrialStatus.PENDING]
