@@ -54,7 +54,7 @@ def heldout_line(study: Study) -> str:
 def outcome(study: Study, seconds: float, page: Path) -> dict[str, Any]:
     """Return what a run came to, as a JSON object."""
     return {
-        "study": str(study.folder),
+        "study": str(study.folder.absolute()),
         **_scores(study),
         **_heldout(study.heldout),
         "trials": len(study.trials),

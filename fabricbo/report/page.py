@@ -64,7 +64,7 @@ def write_report(study: Study, target: Path | None = None) -> Path:
 
     It appears under its name when it is whole. Nothing in it asks any host for anything.
     """
-    target = target or study.folder / "report.html"
+    target = (target or study.folder / "report.html").absolute()
     text = render(study)
     part = target.with_suffix(f".{os.getpid()}.part")
     try:
