@@ -48,7 +48,7 @@ def options(
     """Set up logging before anything heavy is imported."""
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(message)s")
     if not verbose:
-        logging.getLogger("ax").setLevel(logging.ERROR)
+        logging.disable(logging.INFO)  # ax sets its own level when it is imported
         warnings.simplefilter("ignore")
         os.environ.setdefault("TQDM_DISABLE", "1")
         os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")

@@ -51,7 +51,7 @@ def _run(study: Study, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(outcome(study, time.monotonic() - began, page), allow_nan=False))
     else:
-        _console.print(heldout_line(study))
+        _console.print(heldout_line(study), soft_wrap=True)
         _console.print(f"page: {page}", soft_wrap=True)
 
 
