@@ -4,11 +4,13 @@ import json
 import sys
 from pathlib import Path
 
+from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from fabricbo.cli.errors import told
 from fabricbo.cli.wording import heldout_line, references, score_text, study_json, varying
+from fabricbo.records import Trial
 from fabricbo.report import write_report
 from fabricbo.study import NotAStudyError, Study, StudyError
 from fabricbo.study.file import template
@@ -79,24 +81,48 @@ def print_study(name: str, storage: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(study_json(study), allow_nan=False))
         return
-    parameters = study.space.parameters
-    best = study.best()
-    table = Table("trial", "round", "by", "score", *parameters, "liked", "disliked")
-    for trial in study.trials:
-        style = "bold green" if best is not None and trial.index == best.index else None
-        table.add_row(
-            str(trial.index),
-            str(trial.round),
-            trial.source,
-            score_text(trial),
-            *varying(trial, parameters),
-            references(trial.action.liked),
-            references(trial.action.disliked),
-            style=style,
-        )
     _console.print(f"{study.settings.name}: {study.settings.prompt!r}, {study.objective_name}")
-    _console.print(table)
-    _console.print(heldout_line(study))
+    _console.print(_trial_table(study))
+    _print_failures(study)
+    if (best := study.best()) is not None:
+        _console.print(_best_table(study, best))
+    _console.print(heldout_line(study), soft_wrap=True)
+
+
+def _trial_table(study: Study) -> Table:
+    parameters, best, trials = study.space.parameters, study.best(), study.trials
+    # A word a line: eighty columns are enough for what usually varies.
+    names = [name.replace("_", "\n") for name in parameters]
+    header = ("trial", "by", "score", *names, "liked,\ndisliked")
+    columns = (Column(name, no_wrap=True) for name in header)
+    table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    for trial, following in zip(trials, [*trials[1:], None], strict=True):
+        counts = f"{len(trial.action.liked)}, {len(trial.action.disliked)}"
+        table.add_row(
+            *(str(trial.index), trial.source, score_text(trial)),
+            *varying(trial, parameters),
+            counts,
+            style="bold green" if best is not None and trial.index == best.index else None,
+            end_section=following is not None and following.round != trial.round,
+        )
+    return table
+
+
+def _print_failures(study: Study) -> None:
+    for trial in study.trials:
+        if trial.reason is not None:
+            _console.print(f"trial {trial.index} failed: {trial.reason}", style="red")
+
+
+def _best_table(study: Study, best: Trial) -> Table:
+    hand = study.space.hand_action(study.rounds[0].pool)
+    table = Table("", "hand settings", f"best: trial {best.index}", box=SIMPLE)
+    for name in study.space.parameters:
+        values = [f"{getattr(action.params, name):.3g}" for action in (hand, best.action)]
+        table.add_row(name, *values)
+    table.add_row("liked", references(hand.liked), references(best.action.liked))
+    table.add_row("disliked", references(hand.disliked), references(best.action.disliked))
+    return table
 
 
 def print_report(name: str, storage: Path) -> None:

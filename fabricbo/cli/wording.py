@@ -10,9 +10,7 @@ from fabricbo.study import Heldout, Study
 
 def score_text(trial: Trial) -> str:
     """Write a trial's score with its standard error, or where it stands."""
-    if trial.score is None:
-        return trial.status if trial.reason is None else f"{trial.status}: {trial.reason}"
-    return _with_error(trial.score)
+    return str(trial.status) if trial.score is None else _with_error(trial.score)
 
 
 def _with_error(score: Score) -> str:
@@ -22,7 +20,7 @@ def _with_error(score: Score) -> str:
 
 def varying(trial: Trial, parameters: Sequence[str]) -> list[str]:
     """Write those parameters that vary."""
-    return [f"{getattr(trial.action.params, name):.3g}" for name in parameters]
+    return [f"{getattr(trial.action.params, name):.2g}" for name in parameters]
 
 
 def references(chosen: Sequence[Reference]) -> str:
@@ -33,9 +31,9 @@ def references(chosen: Sequence[Reference]) -> str:
 def trial_line(trial: Trial, best: Trial | None) -> str:
     """Say how a trial went, and which is the best so far."""
     line = f"trial {trial.index:3d}  round {trial.round}  {trial.source:<8} {score_text(trial)}"
-    if best is None or trial.status is not TrialStatus.DONE:
-        return line
-    return line + ("  best so far" if best.index == trial.index else "")
+    if trial.reason is not None:
+        return f"{line}: {trial.reason}"
+    return line + ("  best so far" if best is not None and best.index == trial.index else "")
 
 
 def heldout_line(study: Study) -> str:
