@@ -1,6 +1,6 @@
 """Train the bundled checkpoint, its scorer and the judge.
 
-    python -m experiments.train_demo                        # all stages, about 110 minutes
+    python -m experiments.train_demo                        # all stages, about 130 minutes
     python -m experiments.train_demo --stage diffusion --minutes 30
     python -m experiments.train_demo --smoke                # every stage for seconds, no network
 
@@ -29,8 +29,8 @@ from experiments.demo_training.tokens import new_tokenizer  # noqa: E402
 MINUTES: Mapping[str, float] = {
     "autoencoder": 11.0,
     "diffusion": 65.0,
-    "decoder": 20.0,
-    "scorer": 9.0,
+    "decoder": 36.0,
+    "scorer": 12.0,
     "judge": 3.5,
 }
 SMOKE_MINUTES = 0.03
