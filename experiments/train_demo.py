@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from fabricbo._torchvision import ensure_importable
+from fabricbo.torchvision_compat import ensure_importable
 
 ensure_importable()
 

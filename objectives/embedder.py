@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fabricbo import ObjectiveError
-from fabricbo._torchvision import ensure_importable
 from fabricbo.demo import scorer_folder
+from fabricbo.torchvision_compat import ensure_importable
 
 ensure_importable()  # before anything imports open_clip
 

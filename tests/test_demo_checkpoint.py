@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fabricbo._torchvision import ensure_importable
+from fabricbo.torchvision_compat import ensure_importable
 
 ensure_importable()
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from experiments.demo_training.scorer import export_scorer, model_config, new_scorer
 from fabricbo import ObjectiveError
-from fabricbo._torchvision import ensure_importable
 from fabricbo.demo import references_folder
+from fabricbo.torchvision_compat import ensure_importable
 from objectives.colour import brightness, colourfulness
 from objectives.embedder import BATCH, check_scorer, load_embedder
 from objectives.similarity import TargetSimilarity, TextSimilarity

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fabricbo import _torchvision
+from fabricbo import torchvision_compat
 
 
 class Recorder:
@@ -32,7 +32,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     init.write_text("")
     spec = importlib.machinery.ModuleSpec("torchvision", None, origin=str(init))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: spec)
-    monkeypatch.setattr(_torchvision, "_declared", [])
+    monkeypatch.setattr(torchvision_compat, "_declared", [])
     monkeypatch.setattr(torch.library, "Library", Recorder)
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
     Recorder.defined = []
@@ -50,40 +50,40 @@ def loading(*, works: bool):
 def test_library_that_loads_changes_nothing(package: Path, monkeypatch) -> None:
     (package / "_C.so").write_bytes(b"")
     monkeypatch.setattr(torch.ops, "load_library", loading(works=True))
-    _torchvision.ensure_importable()
+    torchvision_compat.ensure_importable()
     assert Recorder.defined == []
-    assert _torchvision._declared == []
+    assert torchvision_compat._declared == []
 
 
 def test_library_that_does_not_load_is_stood_in_for_once(package: Path, monkeypatch) -> None:
     (package / "_C.so").write_bytes(b"")
     monkeypatch.setattr(torch.ops, "load_library", loading(works=False))
-    _torchvision.ensure_importable()
-    _torchvision.ensure_importable()
+    torchvision_compat.ensure_importable()
+    torchvision_compat.ensure_importable()
     assert Recorder.defined == ["nms", "qnms"]
-    assert len(_torchvision._declared) == 1
+    assert len(torchvision_compat._declared) == 1
 
 
 def test_package_without_a_library_is_stood_in_for(package: Path) -> None:
-    _torchvision.ensure_importable()
+    torchvision_compat.ensure_importable()
     assert Recorder.defined == ["nms", "qnms"]
 
 
 def test_torchvision_that_is_imported_already_is_left_alone(package: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "torchvision", object())
-    _torchvision.ensure_importable()
+    torchvision_compat.ensure_importable()
     assert Recorder.defined == []
 
 
 def test_missing_torchvision_is_left_alone(package: Path, monkeypatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    _torchvision.ensure_importable()
+    torchvision_compat.ensure_importable()
     assert Recorder.defined == []
 
 
 def test_torchvision_can_be_imported_afterwards() -> None:
     code = (
-        "from fabricbo._torchvision import ensure_importable; ensure_importable(); "
+        "from fabricbo.torchvision_compat import ensure_importable; ensure_importable(); "
         "import torchvision, torchvision.transforms"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

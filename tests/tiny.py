@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from PIL import Image
 
-from fabricbo._torchvision import ensure_importable
 from fabricbo.imagefiles import pixel_hash
 from fabricbo.records import Reference, Role
+from fabricbo.torchvision_compat import ensure_importable
 
 
 def reference(color: str, size: tuple[int, int] = (32, 32), role: Role = Role.LIKED) -> Reference:

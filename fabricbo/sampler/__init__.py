@@ -1,6 +1,6 @@
 """The FABRIC sampler: an action becomes images."""
 
-from fabricbo._torchvision import ensure_importable
+from fabricbo.torchvision_compat import ensure_importable
 
 ensure_importable()  # before anything imports diffusers
 
