@@ -126,7 +126,6 @@ def test_open_clip_loads_the_scorer_and_it_finds_concepts_by_text() -> None:
 def test_training_runs_resumes_and_exports(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("resvg_py")
     plan = train_demo.Plan(
         folder=tmp_path,
         device="cpu",

@@ -34,7 +34,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def layers(folder: Path) -> dict[tuple[str, str], Image.Image]:
-    pytest.importorskip("resvg_py")
     return demo_data.draw_layers(folder)
 
 
@@ -73,14 +72,12 @@ def test_a_picture_without_jitter_has_exactly_its_background(
 
 
 def test_the_same_seed_draws_the_same_pictures(folder: Path) -> None:
-    pytest.importorskip("resvg_py")
     runs = [list(demo_data.pictures(folder, 12, seed=3)) for _ in range(2)]
     assert [shown for shown, _ in runs[0]] == [shown for shown, _ in runs[1]]
     assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(*runs, strict=True))
 
 
 def test_a_full_set_has_every_combination_equally_often(folder: Path) -> None:
-    pytest.importorskip("resvg_py")
     combinations = every_combination()
     drawn = Counter(shown for shown, _ in demo_data.pictures(folder, len(combinations), seed=0))
     assert drawn == Counter(combinations)
