@@ -64,14 +64,16 @@ def resume_study(
 
 
 def load_parts(settings: StudySettings, objective: Objective | None, device: str) -> Parts:
-    """Load what a study works with; the objective first, since it fails sooner and cheaper."""
-    if objective is None and settings.objective is None:
-        raise SettingsError("objective: is required; name one, or hand one over in Python")
+    """Load what a study works with; what fails soonest and cheapest comes first."""
     checkpoint = _checkpoint(settings, device)
-    if objective is None and settings.objective is not None:
-        objective = load_objective(settings.objective.name, settings.objective.options)
-    assert objective is not None  # noqa: S101  # for the type checker; one of the two was given
+    objective = objective or _objective(settings)
     return Parts(load_proposer(), load_sampler(settings, checkpoint), objective)
+
+
+def _objective(settings: StudySettings) -> Objective:
+    if settings.objective is None:
+        raise SettingsError("objective: is required; name one, or hand one over in Python")
+    return load_objective(settings.objective.name, settings.objective.options)
 
 
 def load_proposer() -> Proposer:

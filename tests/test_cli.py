@@ -25,7 +25,7 @@ def brightness(images, prompt):
             for image in images]
 
 def broken(images, prompt):
-    return [float("nan")] * len(images)
+    raise ValueError("no [/b] markup [red] :smile:")
 """
 STUDY = """
 prompt = "a cat"
@@ -176,8 +176,11 @@ def test_three_failures_stop_with_everything_kept(place: Path) -> None:
     file = study_file(place, "failing", STUDY.replace(":brightness", ":broken"))
     status, _, err = call("run", file)
     assert status == 3
-    assert "must be finite" in err
+    assert "broken raised ValueError: no [/b] markup [red] :smile:" in err.replace("\n", " ")
     assert len(Study.open(place / "studies" / "failing").trials) == 3
+    assert (place / "studies" / "failing" / "report.html").is_file()
+    _, out, _ = call("show", "failing", place=place)
+    assert "no [/b] markup [red] :smile:" in out
 
 
 def test_unknown_study(place: Path) -> None:

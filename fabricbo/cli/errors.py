@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
+from sqlalchemy.exc import OperationalError
 
 from fabricbo.scoring import ObjectiveError
 from fabricbo.study import RepeatedFailureError, StudyError
@@ -17,6 +18,8 @@ def told() -> Iterator[None]:
         yield
     except RepeatedFailureError as error:
         _stop(str(error), 3)
+    except OperationalError as error:  # a full disk, a lock, a folder that cannot be written
+        _stop(f"the study's store cannot be read or written: {error.orig}", 1)
     except (StudyError, ObjectiveError, ValueError, OSError) as error:
         _stop(str(error), 1)
 

@@ -16,7 +16,7 @@ from fabricbo.study import NotAStudyError, Study, StudyError
 from fabricbo.study.file import template
 from fabricbo.study.study import STORE_NAME
 
-_console = Console(highlight=False)
+_console = Console(highlight=False, markup=False, emoji=False)  # names and prompts are text
 
 
 def locate(name: str, storage: Path) -> Path:

@@ -15,9 +15,11 @@ from fabricbo.cli.wording import heldout_line, outcome, trial_line
 from fabricbo.compose import create_study, resume_study
 from fabricbo.records import Trial, TrialStatus
 from fabricbo.report import write_report
-from fabricbo.study import Study, StudySettings
+from fabricbo.study import RepeatedFailureError, Study, StudySettings
 
-_console = Console(stderr=True, highlight=False)
+# Prompts, names and reasons are text, not markup.
+_console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+_results = Console(highlight=False, markup=False, emoji=False)
 
 
 def run_new(settings: Callable[[], StudySettings], device: str, *, as_json: bool) -> None:
@@ -45,14 +47,17 @@ def _run(study: Study, *, as_json: bool) -> None:
                 study.hold_out()
         with _console.status("writing the page"):
             page = write_report(study)
+    except RepeatedFailureError:
+        write_report(study)
+        raise
     except KeyboardInterrupt:
         _console.print(f"stopped; everything is kept. Go on with: fabricbo resume {study.folder}")
         raise typer.Exit(130) from None
     if as_json:
         print(json.dumps(outcome(study, time.monotonic() - began, page), allow_nan=False))
     else:
-        _console.print(heldout_line(study), soft_wrap=True)
-        _console.print(f"page: {page}", soft_wrap=True)
+        _results.print(heldout_line(study), soft_wrap=True)
+        _results.print(f"page: {page}", soft_wrap=True)
 
 
 def _search(study: Study) -> None:
