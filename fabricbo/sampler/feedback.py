@@ -119,11 +119,7 @@ def feedback(
     Raises:
         ValueError: the U-Net needs added conditions (SDXL), which this version does not give.
     """
-    if unet.config.addition_embed_type is not None:
-        raise ValueError(
-            "feedback works on Stable Diffusion 1.x and 2.x; this U-Net needs added conditions "
-            f"of type {unet.config.addition_embed_type!r} (SDXL), which is not supported yet"
-        )
+    check_unet(unet)
     with patched(unet) as patch:
         hook = _FeedbackHook(patch, unet, scheduler, params, inputs)
         before = unet.register_forward_pre_hook(hook.before, with_kwargs=True)
@@ -133,6 +129,19 @@ def feedback(
         finally:
             before.remove()
             after.remove()
+
+
+def check_unet(unet: UNet2DConditionModel) -> None:
+    """Check that feedback can be given to a U-Net.
+
+    Raises:
+        ValueError: it needs added conditions (SDXL), which this version does not give.
+    """
+    if unet.config.addition_embed_type is not None:
+        raise ValueError(
+            "feedback works on Stable Diffusion 1.x and 2.x; this U-Net needs added conditions "
+            f"of type {unet.config.addition_embed_type!r} (SDXL), which is not supported yet"
+        )
 
 
 class _FeedbackHook:

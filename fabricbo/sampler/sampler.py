@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fabricbo.records import Action, FabricParams
 from fabricbo.sampler.features import DEFAULT_CACHE_BYTES, FeatureCache
-from fabricbo.sampler.feedback import FeedbackInputs, feedback
+from fabricbo.sampler.feedback import FeedbackInputs, check_unet, feedback
 from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
 from fabricbo.sampler.prompts import drop_words
 from fabricbo.sampler.references import ReferenceEncoder, ReferenceFit
@@ -63,7 +63,11 @@ class FabricSampler:
         Args:
             pipeline: diffusers' `StableDiffusionPipeline`, or one that takes the same arguments.
             options: what is common to all images.
+
+        Raises:
+            ValueError: the U-Net needs added conditions (SDXL), which this version does not give.
         """
+        check_unet(pipeline.unet)
         self.pipeline = pipeline
         self.options = options or SamplerOptions()
         self.cache = FeatureCache(self.options.cache_bytes)
@@ -116,14 +120,16 @@ class FabricSampler:
     def _inputs(self, action: Action) -> FeedbackInputs:
         width, height = self.size
         return FeedbackInputs(
-            null_embeds=self._empty_prompt(),
+            null_embeds=self.null_embeds,
             liked=self._encoder(action.liked, width, height),
             disliked=self._encoder(action.disliked, width, height),
             noise=_NOISES[self.options.reference_noise],
             cache=self.cache,
         )
 
-    def _empty_prompt(self) -> Tensor:
+    @property
+    def null_embeds(self) -> Tensor:
+        """Embedding of the empty prompt, `1 tokens embed`."""
         if self._null_embeds is None:
             device = self.pipeline._execution_device
             embeds, _ = self.pipeline.encode_prompt("", device, 1, False)

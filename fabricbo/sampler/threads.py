@@ -46,7 +46,7 @@ class ThreadTunedSampler:
         width, height = self._sampler.size
         scale = self._sampler.pipeline.vae_scale_factor
         latents = torch.zeros(2 * images, unet.config.in_channels, height // scale, width // scale)
-        embeds = torch.zeros(2 * images, 8, unet.config.cross_attention_dim)
+        embeds = self._sampler.null_embeds.expand(2 * images, -1, -1)
         unet(latents, 500, embeds)
         began = time.monotonic()
         unet(latents, 500, embeds)
