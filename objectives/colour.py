@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from fabricbo.imagefiles import to_rgb
+
 
 def colourfulness(images: Sequence[Image.Image], _prompt: str) -> list[float]:
     """Score by colourfulness, 0 for grey, above 100 for very colourful pictures.
@@ -29,4 +31,4 @@ def _hasler_suesstrunk(image: Image.Image) -> float:
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.convert("RGB"), dtype=np.float64)
+    return np.asarray(to_rgb(image), dtype=np.float64)

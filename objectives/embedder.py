@@ -1,5 +1,6 @@
 """Embeddings of images and texts by any open_clip model, loaded once and shared."""
 
+import json
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import lru_cache
@@ -13,11 +14,21 @@ from torch.nn import functional as F
 
 from fabricbo import ObjectiveError
 from fabricbo.demo import scorer_folder
+from fabricbo.imagefiles import to_rgb
 from fabricbo.torchvision_compat import ensure_importable
 
 ensure_importable()  # before anything imports open_clip
 
 BATCH = 64
+VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.json",
+    "vocab.txt",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+"""Where a tokenizer's vocabulary is kept; without it transformers makes an empty one."""
 
 
 class Embedder:
@@ -36,7 +47,7 @@ class Embedder:
         return torch.cat([self._embed(chunk) for chunk in chunks])
 
     def _embed(self, images: Sequence[Image.Image]) -> Tensor:
-        pixels = torch.stack([self._preprocess(image.convert("RGB")) for image in images])
+        pixels = torch.stack([self._preprocess(to_rgb(image)) for image in images])
         return F.normalize(self._model.encode_image(pixels.to(self._device)).float(), dim=-1).cpu()
 
     @torch.no_grad()
@@ -51,26 +62,55 @@ def check_scorer(scorer: str) -> str:
 
     Args:
         scorer: `demo`, `ARCHITECTURE/PRETRAINED` as open_clip lists them, `hf-hub:owner/name`,
-            or a folder in open_clip's local format.
+            or a folder in open_clip's local format, with or without `local-dir:`.
 
     Raises:
-        ObjectiveError: no such scorer, or a folder whose parameters are not safetensors.
+        ObjectiveError: no such scorer, or a folder that lacks a file or whose parameters are
+            not safetensors.
     """
+    if not isinstance(scorer, str) or not scorer.strip():
+        raise ObjectiveError(f"scorer must be a name or a folder, got {scorer!r}")
     if scorer == "demo":
-        return f"local-dir:{scorer_folder()}"
-    folder = Path(scorer.removeprefix("local-dir:")).expanduser()
-    if folder.is_dir():
-        return _checked_folder(folder)
+        return _checked_folder(scorer_folder())
     if scorer.startswith("hf-hub:"):
-        return scorer
+        return _checked_repository(scorer)
+    where = scorer.removeprefix("local-dir:")
+    folder = Path(where).expanduser()
+    if where and folder.is_dir():
+        return _checked_folder(folder)
+    if where != scorer or folder.is_absolute():
+        raise ObjectiveError(f"scorer: there is no folder {where!r}")
     return _checked_name(scorer)
+
+
+def _checked_repository(scorer: str) -> str:
+    parts = scorer.removeprefix("hf-hub:").split("/")
+    if len(parts) != 2 or not all(parts):
+        raise ObjectiveError(f"scorer on the hub must be hf-hub:owner/name, got {scorer!r}")
+    return scorer
 
 
 def _checked_folder(folder: Path) -> str:
     for name in ("open_clip_config.json", "open_clip_model.safetensors"):
         if not (folder / name).is_file():
             raise ObjectiveError(f"scorer folder {folder} has no {name}")
+    try:
+        config = json.loads((folder / "open_clip_config.json").read_text("utf-8"))
+        with_tokenizer = _has_tokenizer(config["model_cfg"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ObjectiveError(
+            f"scorer folder {folder}: open_clip_config.json is not one of open_clip: {error!r}"
+        ) from error
+    if with_tokenizer and not any((folder / name).is_file() for name in VOCABULARIES):
+        raise ObjectiveError(
+            f"scorer folder {folder} has no vocabulary, expected one of {', '.join(VOCABULARIES)}"
+        )
     return f"local-dir:{folder}"
+
+
+def _has_tokenizer(config: Any) -> bool:
+    """Tell whether a model has a tokenizer of transformers; the others use the one of CLIP."""
+    return bool(config["text_cfg"].get("hf_tokenizer_name"))
 
 
 def _checked_name(scorer: str) -> str:
@@ -78,7 +118,9 @@ def _checked_name(scorer: str) -> str:
 
     known = ["/".join(pair) for pair in open_clip.list_pretrained()]
     if scorer not in known:
-        near = ", ".join(get_close_matches(scorer, known)) or "open_clip.list_pretrained() has all"
+        names = {name.lower(): name for name in ("demo", *known)}
+        close = [names[name] for name in get_close_matches(scorer.lower(), names)]
+        near = ", ".join(close) or "open_clip.list_pretrained() has all"
         raise ObjectiveError(
             "scorer must be `demo`, ARCHITECTURE/PRETRAINED, hf-hub:owner/name or a folder, "
             f"got {scorer!r}; near it: {near}"
@@ -105,12 +147,30 @@ def load_embedder(scorer: str) -> Embedder:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         model, _, preprocess = open_clip.create_model_and_transforms(
-            architecture, pretrained=pretrained, device=device
+            architecture, pretrained=pretrained, device=device, weights_only=True
         )
-        tokenizer = open_clip.get_tokenizer(architecture)
-    except (OSError, RuntimeError) as error:
+        tokenizer = _tokenizer(architecture)
+    except Exception as error:  # on files that are not as it expects, open_clip raises anything
+        hint = (
+            ". Without a network, use `demo`, a folder in open_clip's local format, or fetch it "
+            "once into the cache of the hub"
+        )
         raise ObjectiveError(
-            f"scorer {scorer!r} cannot be loaded: {error}. Without a network, use `demo`, a folder "
-            "in open_clip's local format, or fetch it once into the cache of the hub"
+            f"scorer {scorer!r} cannot be loaded: {error}"
+            + ("" if name.startswith("local-dir:") else hint)
         ) from error
     return Embedder(model.eval(), preprocess, tokenizer, device)
+
+
+def _tokenizer(architecture: str) -> Any:
+    """Make a tokenizer; one from a folder or the hub must not bring code of its own.
+
+    open_clip hands `tokenizer_kwargs` of the configuration on to transformers, and among them
+    `trust_remote_code`; only what the caller says goes before it.
+    """
+    import open_clip
+
+    foreign = ":" in architecture
+    if foreign and _has_tokenizer(open_clip.get_model_config(architecture)):
+        return open_clip.get_tokenizer(architecture, trust_remote_code=False)
+    return open_clip.get_tokenizer(architecture)

@@ -5,49 +5,68 @@ each checkpoint has a licence of its own, the bundled `demo` scorer that of this
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from PIL import Image
+from torch import Tensor
 
 from fabricbo import ObjectiveError, objective
-from fabricbo.imagefiles import open_image
+from fabricbo.imagefiles import SUFFIXES, open_image
 from objectives.embedder import check_scorer, load_embedder
 
 
 @objective(name="target-similarity")
 class TargetSimilarity:
-    """Cosine between the embeddings of an image and of a target image, in [-1, 1].
+    """Cosine between the embeddings of an image and of a target image, in [-1, 1]; maximized.
 
-    The prompt is not looked at. The model is loaded with the first call.
+    With several targets, the mean of the cosines. The prompt is not looked at. The model is
+    loaded with the first call.
     """
 
     def __init__(self, target: str, scorer: str = "demo") -> None:
-        """Open the target.
+        """Open the target, or the targets.
 
         Args:
-            target: path of an image.
+            target: path of an image, or of a folder of images.
             scorer: `demo`, `ARCHITECTURE/PRETRAINED`, `hf-hub:owner/name` or a folder.
 
         Raises:
             ObjectiveError: the target cannot be read, or there is no such scorer.
         """
         try:
-            self._target = open_image(Path(target).expanduser())
-        except (OSError, ValueError) as error:
+            self._targets = [open_image(file) for file in _image_files(target)]
+        except (OSError, TypeError, ValueError) as error:
             raise ObjectiveError(f"target: {error}") from error
         check_scorer(scorer)
         self._scorer = scorer
 
     def __call__(self, images: Sequence[Image.Image], _prompt: str) -> list[float]:
         """Return one cosine an image."""
-        embedder = load_embedder(self._scorer)
-        target = embedder.images([self._target])[0]
-        return (embedder.images(images) @ target).tolist()
+        return (load_embedder(self._scorer).images(images) @ self._mean).tolist()
+
+    @cached_property
+    def _mean(self) -> Tensor:
+        """Not of length 1: its product with an embedding is the mean of the cosines."""
+        return load_embedder(self._scorer).images(self._targets).mean(dim=0)
+
+
+def _image_files(target: str) -> list[Path]:
+    path = Path(target).expanduser()
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise ValueError(f"folder {path} has no images: expected {', '.join(sorted(SUFFIXES))}")
+    return files
 
 
 @objective(name="text-similarity")
 class TextSimilarity:
-    """Cosine between the embeddings of an image and of a text, in [-1, 1]."""
+    """Cosine between the embeddings of an image and of a text, in [-1, 1]; maximized.
+
+    A text above the context of the model is cut off, as open_clip does it.
+    """
 
     def __init__(self, text: str | None = None, scorer: str = "demo") -> None:
         """Remember the text.
@@ -57,13 +76,15 @@ class TextSimilarity:
             scorer: `demo`, `ARCHITECTURE/PRETRAINED`, `hf-hub:owner/name` or a folder.
 
         Raises:
-            ObjectiveError: there is no such scorer.
+            ObjectiveError: a text that says nothing, or there is no such scorer.
         """
+        if text is not None and not (isinstance(text, str) and text.strip()):
+            raise ObjectiveError(f"text must say something; without it, the prompt; got {text!r}")
         check_scorer(scorer)
         self._text, self._scorer = text, scorer
 
     def __call__(self, images: Sequence[Image.Image], prompt: str) -> list[float]:
         """Return one cosine an image."""
         embedder = load_embedder(self._scorer)
-        text = embedder.texts([self._text or prompt])[0]
+        text = embedder.texts([prompt if self._text is None else self._text])[0]
         return (embedder.images(images) @ text).tolist()

@@ -1,6 +1,8 @@
 """The installed objectives, against independent computations."""
 
+import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +67,15 @@ def test_target_similarity_equals_open_clip(scorer: str, images) -> None:
     assert max(values[1:]) < values[0]
 
 
+def test_several_targets_give_the_mean_of_the_cosines(scorer: str, images, tmp_path: Path) -> None:
+    for file in PICTURES[:3]:
+        shutil.copy(file, tmp_path)
+    (tmp_path / "notes.txt").write_text("no picture")
+    each = [reference_cosines(scorer, images, image) for image in images[:3]]
+    found = TargetSimilarity(str(tmp_path), scorer)(images, "")
+    assert found == pytest.approx(np.mean(each, axis=0), abs=1e-5)
+
+
 def test_text_similarity_equals_open_clip_and_takes_the_prompt(scorer: str, images) -> None:
     expected = reference_cosines(scorer, images, "a gold cat")
     assert TextSimilarity("a gold cat", scorer)(images, "other") == pytest.approx(
@@ -82,11 +93,19 @@ def test_order_and_batch_do_not_matter(scorer: str, images) -> None:
     assert measure(many, "")[: len(images)] == pytest.approx(whole, abs=1e-6)
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "L", "P"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "L", "P"])
 def test_modes_and_sizes(scorer: str, mode: str) -> None:
-    image = Image.new("RGB", (31, 77), "green").convert(mode)
-    values = TextSimilarity("a cat", scorer)([image], "")
-    assert math.isfinite(values[0])
+    image = Image.linear_gradient("L").resize((31, 77))
+    shown = TextSimilarity("a cat", scorer)([image.convert(mode), image.convert("RGB")], "")
+    assert shown[0] == pytest.approx(shown[1], abs=1e-6)
+
+
+def test_transparent_images_are_on_white_as_targets_are(scorer: str, tmp_path: Path) -> None:
+    clear, white = Image.new("RGBA", (20, 20), (0, 0, 0, 0)), Image.new("RGB", (20, 20), "white")
+    clear.save(tmp_path / "clear.png")
+    measure = TargetSimilarity(str(tmp_path / "clear.png"), scorer)
+    assert measure([clear, white], "") == pytest.approx([1.0, 1.0], abs=1e-5)
+    assert brightness([clear], "") == pytest.approx([1.0])
 
 
 def test_model_is_loaded_once(scorer: str) -> None:
@@ -106,8 +125,16 @@ def test_demo_scorer_ranks_by_what_pictures_show(images) -> None:
     ("scorer", "message"),
     [
         ("ViT-B-32/laion2b_s34b_b79", "laion2b_s34b_b79k"),
-        ("nonsense", "demo"),
-        ("", "open_clip_config.json|scorer must be"),
+        ("vit-b-32/laion2b_s34b_b79k", "near it: ViT-B-32/laion2b_s34b_b79k"),
+        ("Demo", "near it: demo"),
+        ("nonsense", "must be `demo`"),
+        ("", "must be a name or a folder"),
+        (3, "must be a name or a folder"),
+        ("local-dir:", "no folder"),
+        ("local-dir:no/such/folder", "no folder 'no/such/folder'"),
+        ("/no/such/folder", "no folder"),
+        ("hf-hub:", "hf-hub:owner/name"),
+        ("hf-hub:owner", "hf-hub:owner/name"),
     ],
 )
 def test_unknown_scorer(scorer: str, message: str) -> None:
@@ -122,10 +149,65 @@ def test_scorer_folder_without_safetensors(tmp_path: Path) -> None:
         TextSimilarity("a cat", str(tmp_path))
 
 
-def test_scorer_that_cannot_be_fetched_offline() -> None:
-    measure = TextSimilarity("a cat", "ViT-B-32/laion2b_s34b_b79k")
+def edit_json(file: Path, **changed: object) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changed}))
+
+
+@pytest.fixture
+def copied(scorer: str, tmp_path: Path) -> Path:
+    """A scorer folder that a test may spoil."""
+    return Path(shutil.copytree(scorer, tmp_path / "copied"))
+
+
+def test_scorer_folder_without_vocabulary(copied: Path) -> None:
+    """All texts would be the same to it, and the scores look like scores."""
+    (copied / "tokenizer.json").unlink()
+    with pytest.raises(ObjectiveError, match="no vocabulary"):
+        TextSimilarity("a cat", str(copied))
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"model_cfg": {}}'])
+def test_scorer_folder_whose_configuration_is_none(copied: Path, text: str) -> None:
+    (copied / "open_clip_config.json").write_text(text)
+    with pytest.raises(ObjectiveError, match="not one of open_clip"):
+        TextSimilarity("a cat", str(copied))
+
+
+def test_scorer_folder_whose_parameters_are_damaged(copied: Path) -> None:
+    (copied / "open_clip_model.safetensors").write_bytes(b"damaged")
     with pytest.raises(ObjectiveError, match="cannot be loaded"):
-        measure([Image.new("RGB", (8, 8))], "")
+        load_embedder(str(copied))
+
+
+def test_code_in_a_scorer_folder_does_not_run(copied: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(
+        "transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules")
+    )
+    config = json.loads((copied / "open_clip_config.json").read_text())["model_cfg"]
+    config["text_cfg"]["tokenizer_kwargs"] = {"trust_remote_code": True}
+    edit_json(copied / "open_clip_config.json", model_cfg=config)
+    mapped = {"AutoTokenizer": ["mine.Mine", "mine.Mine"]}
+    edit_json(copied / "tokenizer_config.json", tokenizer_class="Mine", auto_map=mapped)
+    (copied / "mine.py").write_text(
+        f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\n"
+        "from transformers import CLIPTokenizerFast\nclass Mine(CLIPTokenizerFast): pass\n"
+    )
+    with pytest.raises(ObjectiveError, match="custom code"):
+        load_embedder(str(copied))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("scorer", ["ViT-B-32/laion2b_s34b_b79k", "hf-hub:owner/name"])
+def test_scorer_that_cannot_be_fetched_offline(scorer: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ObjectiveError, match=r"cannot be loaded.*Without a network"):
+        load_embedder.__wrapped__(scorer)
+
+
+@pytest.mark.parametrize("text", ["", "  ", 3])
+def test_text_that_says_nothing(text) -> None:
+    with pytest.raises(ObjectiveError, match="text must say something"):
+        TextSimilarity(text)
 
 
 @pytest.mark.parametrize("name", ["missing.png", "text.png"])
@@ -133,6 +215,11 @@ def test_target_that_cannot_be_read(tmp_path: Path, name: str) -> None:
     (tmp_path / "text.png").write_text("no image")
     with pytest.raises(ObjectiveError, match=name):
         TargetSimilarity(str(tmp_path / name))
+
+
+def test_target_folder_without_images(tmp_path: Path) -> None:
+    with pytest.raises(ObjectiveError, match="has no images"):
+        TargetSimilarity(str(tmp_path))
 
 
 def test_brightness_and_colourfulness() -> None:
