@@ -61,6 +61,49 @@ def _image_files(target: str) -> list[Path]:
     return files
 
 
+@objective(name="diverse-similarity")
+class DiverseSimilarity:
+    """Similarity to a target, plus a weight times how far an image is from the others of its batch.
+
+    An image scores its cosine to the target, in [-1, 1], plus `diversity_weight` times one minus
+    its mean cosine to the other images, in [0, 2]; the mean over the batch is then similarity
+    plus weight times in-batch diversity, 1 - mean pairwise cosine (FABRIC, arXiv 2307.10159,
+    section 5, reports the two apart). A batch of one has no diversity. Maximized.
+    """
+
+    def __init__(self, target: str, diversity_weight: float = 0.5, scorer: str = "demo") -> None:
+        """Open the target, or the targets.
+
+        Args:
+            target: path of an image, or of a folder of images.
+            diversity_weight: what diversity counts against similarity, at least 0.
+            scorer: `demo`, `ARCHITECTURE/PRETRAINED`, `hf-hub:owner/name` or a folder.
+
+        Raises:
+            ObjectiveError: the target cannot be read, a weight that is negative or no number,
+                or there is no such scorer.
+        """
+        if isinstance(diversity_weight, bool) or not isinstance(diversity_weight, int | float):
+            raise ObjectiveError(f"diversity_weight must be a number, got {diversity_weight!r}")
+        if not 0 <= diversity_weight < float("inf"):
+            raise ObjectiveError(f"diversity_weight must be at least 0, got {diversity_weight}")
+        self._similarity = TargetSimilarity(target, scorer)
+        self._weight, self._scorer = diversity_weight, scorer
+
+    def __call__(self, images: Sequence[Image.Image], prompt: str) -> list[float]:
+        """Return one number an image."""
+        similarity = self._similarity(images, prompt)
+        if len(images) < 2:
+            return similarity
+        embedded = load_embedder(self._scorer).images(images)
+        cosines = embedded @ embedded.T
+        others = (cosines.sum(1) - cosines.diagonal()) / (len(images) - 1)
+        return [
+            near + self._weight * (1 - far)
+            for near, far in zip(similarity, others.tolist(), strict=True)
+        ]
+
+
 @objective(name="text-similarity")
 class TextSimilarity:
     """Cosine between the embeddings of an image and of a text, in [-1, 1]; maximized.

@@ -16,7 +16,7 @@ from fabricbo.demo import references_folder
 from fabricbo.torchvision_compat import ensure_importable
 from objectives.colour import brightness, colourfulness
 from objectives.embedder import BATCH, check_scorer, load_embedder
-from objectives.similarity import TargetSimilarity, TextSimilarity
+from objectives.similarity import DiverseSimilarity, TargetSimilarity, TextSimilarity
 from tests.tiny import tiny_pipeline
 
 ensure_importable()
@@ -82,6 +82,29 @@ def test_text_similarity_equals_open_clip_and_takes_the_prompt(scorer: str, imag
         expected, abs=1e-5
     )
     assert TextSimilarity(scorer=scorer)(images, "a gold cat") == pytest.approx(expected, abs=1e-5)
+
+
+def test_diverse_similarity_is_similarity_plus_weighted_diversity(scorer: str, images) -> None:
+    target = str(PICTURES[0])
+    cosines = [reference_cosines(scorer, images, image) for image in images]
+    pairs = [cosines[i][j] for i in range(len(images)) for j in range(i)]
+    expected = np.mean(cosines[0]) + 0.7 * (1 - np.mean(pairs))
+    found = DiverseSimilarity(target, 0.7, scorer)(images, "")
+    assert len(found) == len(images)
+    assert np.mean(found) == pytest.approx(expected, abs=1e-5)
+
+
+def test_diversity_of_equal_images_and_of_one_is_zero(scorer: str, images) -> None:
+    measure = DiverseSimilarity(str(PICTURES[0]), 2.0, scorer)
+    similarity = TargetSimilarity(str(PICTURES[0]), scorer)([images[1]], "")[0]
+    assert measure([images[1]] * 3, "") == pytest.approx([similarity] * 3, abs=1e-5)
+    assert measure([images[1]], "") == pytest.approx([similarity])
+
+
+@pytest.mark.parametrize("weight", [-0.1, math.nan, math.inf, "much", True])
+def test_diversity_weight_is_checked(scorer: str, weight) -> None:
+    with pytest.raises(ObjectiveError, match="diversity_weight must be"):
+        DiverseSimilarity(str(PICTURES[0]), weight, scorer)
 
 
 def test_order_and_batch_do_not_matter(scorer: str, images) -> None:
