@@ -67,7 +67,8 @@ def load_parts(settings: StudySettings, objective: Objective | None, device: str
     """Load what a study works with; what fails soonest and cheapest comes first."""
     checkpoint = _checkpoint(settings, device)
     objective = objective or _objective(settings)
-    return Parts(load_proposer(), load_sampler(settings, checkpoint), objective)
+    sampler = load_sampler(settings, checkpoint)
+    return Parts(load_proposer(objective, sampler), sampler, objective)
 
 
 def _objective(settings: StudySettings) -> Objective:
@@ -76,11 +77,11 @@ def _objective(settings: StudySettings) -> Objective:
     return load_objective(settings.objective.name, settings.objective.options)
 
 
-def load_proposer() -> Proposer:
-    """Make the proposer."""
+def load_proposer(objective: Objective, sampler: Sampler) -> Proposer:
+    """Make the proposer; the objective's own embeddings say best which references are alike."""
     from fabricbo.proposers import AxProposer
 
-    return AxProposer()
+    return AxProposer(embed=getattr(objective, "embed", None) or getattr(sampler, "embed", None))
 
 
 def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:

@@ -16,6 +16,10 @@ class Objective(Protocol):
 
     `fabricbo.objective` declares a direction, a name, or one number for a whole batch where
     the defaults (maximize, the function's name, one number an image) do not fit.
+
+    It may also have `embed(images)`, which returns vectors, `images x d`, near for images that
+    it takes for alike; the search then carries over what it learnt about one reference to those
+    like it. Without it, the sampler's `embed` says what is alike, if it has one.
     """
 
     def __call__(self, images: Sequence["Image"], prompt: str, /) -> Sequence[float]:

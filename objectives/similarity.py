@@ -45,6 +45,10 @@ class TargetSimilarity:
         """Return one cosine an image."""
         return (load_embedder(self._scorer).images(images) @ self._mean).tolist()
 
+    def embed(self, images: Sequence[Image.Image]) -> Tensor:
+        """Return the scorer's embeddings, `n x d`, which tell the search what is alike."""
+        return load_embedder(self._scorer).images(images)
+
     @cached_property
     def _mean(self) -> Tensor:
         """Not of length 1: its product with an embedding is the mean of the cosines."""
@@ -88,20 +92,24 @@ class DiverseSimilarity:
         if not 0 <= diversity_weight < float("inf"):
             raise ObjectiveError(f"diversity_weight must be at least 0, got {diversity_weight}")
         self._similarity = TargetSimilarity(target, scorer)
-        self._weight, self._scorer = diversity_weight, scorer
+        self._weight = diversity_weight
 
     def __call__(self, images: Sequence[Image.Image], prompt: str) -> list[float]:
         """Return one number an image."""
         similarity = self._similarity(images, prompt)
         if len(images) < 2:
             return similarity
-        embedded = load_embedder(self._scorer).images(images)
+        embedded = self.embed(images)
         cosines = embedded @ embedded.T
         others = (cosines.sum(1) - cosines.diagonal()) / (len(images) - 1)
         return [
             near + self._weight * (1 - far)
             for near, far in zip(similarity, others.tolist(), strict=True)
         ]
+
+    def embed(self, images: Sequence[Image.Image]) -> Tensor:
+        """Return the scorer's embeddings, `n x d`, which tell the search what is alike."""
+        return self._similarity.embed(images)
 
 
 @objective(name="text-similarity")
@@ -131,3 +139,7 @@ class TextSimilarity:
         embedder = load_embedder(self._scorer)
         text = embedder.texts([prompt if self._text is None else self._text])[0]
         return (embedder.images(images) @ text).tolist()
+
+    def embed(self, images: Sequence[Image.Image]) -> Tensor:
+        """Return the scorer's embeddings, `n x d`, which tell the search what is alike."""
+        return load_embedder(self._scorer).images(images)

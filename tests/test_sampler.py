@@ -277,3 +277,13 @@ def test_role_of_a_reference() -> None:
     assert action().role(RED) is Role.LIKED
     assert action().role(BLUE) is Role.DISLIKED
     assert action().role(GREEN) is Role.UNUSED
+
+
+def test_embedding_tells_what_looks_alike(pipeline) -> None:
+    sampler = FabricSampler(pipeline)
+    images = [Image.new(*of) for of in (("RGB", (32, 32), "red"), ("L", (9, 70), 80))]
+    nearly_red = Image.new("RGB", (64, 20), (250, 6, 4))
+    vectors = sampler.embed([*images, nearly_red])
+    assert vectors.shape == (3, 16 * pipeline.vae.config.latent_channels)
+    assert np.array_equal(sampler.embed(images), vectors[:2])
+    assert np.linalg.norm(vectors[0] - vectors[2]) < np.linalg.norm(vectors[0] - vectors[1]) / 4

@@ -11,6 +11,7 @@ from ax.generation_strategy.transition_criterion import MinTrials
 from fabricbo.proposers.ax_experiment import MirroredExperiment
 from fabricbo.proposers.baselines import HandProposer, SobolProposer, proposal_seed
 from fabricbo.proposers.bayes import SurrogateProposer, own_randomness
+from fabricbo.proposers.embeddings import Embed
 from fabricbo.protocols import History, Proposal, Proposer
 
 
@@ -23,12 +24,14 @@ class AxProposer:
     experiment that it keeps only saves copying the whole history at every turn.
     """
 
-    def __init__(self, initial_trials: int = 7) -> None:
+    def __init__(self, initial_trials: int = 7, embed: Embed | None = None) -> None:
         """Make a proposer.
 
         Args:
             initial_trials: Sobol points before the surrogate takes over, at least 1; failed
                 trials do not count.
+            embed: images of references to embeddings, `n x d`, so that the surrogate knows
+                which of them are alike; None where there is no such thing.
 
         Raises:
             ValueError: fewer than one.
@@ -36,6 +39,7 @@ class AxProposer:
         if initial_trials < 1:
             raise ValueError(f"initial_trials must be at least 1, got {initial_trials}")
         self._initial_trials = initial_trials
+        self._surrogate = SurrogateProposer(embed)
         self._mirror: MirroredExperiment | None = None
 
     @property
@@ -55,7 +59,7 @@ class AxProposer:
             mirror = self._synchronised(history)
             # A new strategy every time: one that is kept goes through its nodes only forward,
             # and would depend on when it was asked.
-            nodes = generation_nodes(mirror, self._initial_trials)
+            nodes = generation_nodes(mirror, self._initial_trials, self._surrogate)
             strategy = GenerationStrategy(nodes=nodes, name="fabricbo")
             # `gen` goes on by one node at most, `fit` by as many as it takes.
             strategy.fit(mirror.experiment)
@@ -97,7 +101,9 @@ class ProposerNode(ExternalGenerationNode):  # type: ignore[misc]  # ax is untyp
         return self._mirror.parameters(self.proposal.action)
 
 
-def generation_nodes(mirror: MirroredExperiment, initial_trials: int) -> list[ProposerNode]:
+def generation_nodes(
+    mirror: MirroredExperiment, initial_trials: int, surrogate: Proposer
+) -> list[ProposerNode]:
     """Return the three stages and the conditions on which one gives way to the next."""
     started = MinTrials(threshold=1, transition_to="sobol", use_all_trials_in_exp=True)
     enough = MinTrials(
@@ -115,5 +121,5 @@ def generation_nodes(mirror: MirroredExperiment, initial_trials: int) -> list[Pr
     return [
         ProposerNode(HandProposer(), mirror, started, name="hand"),
         ProposerNode(SobolProposer(), mirror, enough, scored, name="sobol"),
-        ProposerNode(SurrogateProposer(), mirror, name="bo"),
+        ProposerNode(surrogate, mirror, name="bo"),
     ]

@@ -15,6 +15,7 @@ from linear_operator.utils.warnings import NumericalWarning
 
 from fabricbo.proposers.acquisition import best_action
 from fabricbo.proposers.baselines import proposal_seed, random_generator, sobol_action
+from fabricbo.proposers.embeddings import Embed, Embeddings
 from fabricbo.proposers.surrogate import fit_surrogate
 from fabricbo.protocols import History, Proposal
 
@@ -31,6 +32,15 @@ class SurrogateProposer:
     that could give new images.
     """
 
+    def __init__(self, embed: Embed | None = None) -> None:
+        """Make a proposer.
+
+        Args:
+            embed: images of references to embeddings, `n x d`; None where there is nothing that
+                tells which of them are alike.
+        """
+        self._embeddings = Embeddings(embed) if embed else None
+
     def propose(self, history: History, /) -> Proposal:
         """Return the next action, taking pending trials into account.
 
@@ -38,7 +48,7 @@ class SurrogateProposer:
             ValueError: no trial has a score.
         """
         with own_randomness(proposal_seed(history)):
-            surrogate = fit_surrogate(history)
+            surrogate = fit_surrogate(history, self._embeddings)
             try:
                 action, new = best_action(surrogate, history, random_generator(history))
             except _NUMERICAL_ERRORS as error:

@@ -4,13 +4,16 @@ With scalar columns s and role columns L (liked), D (disliked), one of each a re
 
     k = a M(s, s') + R + b R M(s, s')
     R = l <L, L'> + d <D, D'> + v <L - D, L' - D'>,   L := L (2 / #liked)^t, D likewise
+    <x, y> = x^T ((1 - p) I + p E) y,   E_ij = exp(-|e_i - e_j|^2 / (2 h^2))
 
 M is a Matern-5/2 kernel with a length scale for each scalar. R is linear: each reference has
 an effect of its own when liked, one when disliked, and one that changes its sign with the
 verdict, all drawn from three common variances. No reference is special beforehand, their order
-does not matter, and what was learnt about one stays when others join the pool. `b R M` lets
-these effects grow and shrink with mass and window. The exponent t says whether references
-share the attention (1: their effects are averaged) or add up (0); it is learnt in between.
+does not matter, and what was learnt about one stays when others join the pool. A share p of
+these effects is common to references with near embeddings e; without embeddings p is 0.
+`b R M` lets the effects grow and shrink with mass and window. The exponent t says whether
+references share the attention (1: their effects are averaged) or add up (0); it is learnt in
+between.
 """
 
 import math
@@ -27,23 +30,42 @@ _LENGTHSCALE_PRIOR = (0.5, 0.5)
 """Mode, and standard deviation of the logarithm; scalar features lie about in [0, 1]."""
 _VARIANCE_PRIORS = ((0.3, 0.7), (0.05, 0.7), (0.05, 0.7), (0.1, 0.7), (2.0, 0.7))
 """The same for a, l, d, v, b; outcomes are standardised, effects mostly through mass."""
+_REACH_PRIOR = (0.4, 0.5)
+"""The same for h, in units of the median distance of two references."""
+_JITTER = 1e-8
 
 
 class ActionKernel(Kernel):  # type: ignore[misc]  # gpytorch is untyped
     """The covariance in the formula above."""
 
-    def __init__(self, scalars: int, references: int) -> None:
-        """Make the kernel for rows of `scalars + 2 * references` columns."""
+    def __init__(self, scalars: int, references: int, distances: Tensor | None = None) -> None:
+        """Make the kernel for rows of `scalars + 2 * references` columns.
+
+        Args:
+            scalars: number of scalar columns.
+            references: number of references.
+            distances: squared distances of their embeddings, `references x references`, in
+                units of the median; None where nothing is known.
+        """
         super().__init__()
         self.scalars, self.references = scalars, references
+        self.distances = distances
         self._add_positive("lengthscales", [_LENGTHSCALE_PRIOR] * scalars)
         self._add_positive("variances", _VARIANCE_PRIORS)
-        self.register_parameter("raw_sharing", _parameter(0.0))
+        self._add_share("sharing")
+        if distances is not None:
+            self._add_positive("reach", [_REACH_PRIOR])
+            self._add_share("kinship")
+
+    def _add_share(self, name: str) -> None:
+        """Add a parameter in (0, 1) whose logit is normal, started at 1/2."""
+        raw = f"raw_{name}"
+        self.register_parameter(raw, _parameter(0.0))
         self.register_prior(
-            "sharing_prior",
+            f"{name}_prior",
             NormalPrior(0.0, 1.0),
-            lambda kernel: kernel.raw_sharing,
-            lambda kernel, value: kernel.initialize(raw_sharing=value),
+            lambda kernel: getattr(kernel, raw),
+            lambda kernel, value: kernel.initialize(**{raw: value}),
         )
 
     def _add_positive(self, name: str, priors: Sequence[tuple[float, float]]) -> None:
@@ -78,6 +100,16 @@ class ActionKernel(Kernel):  # type: ignore[misc]  # gpytorch is untyped
         """Return the exponent t in (0, 1)."""
         return torch.sigmoid(self.raw_sharing)
 
+    @property
+    def reach(self) -> Tensor:
+        """Return h, `1`."""
+        return self.raw_reach.exp()  # type: ignore[no-any-return]
+
+    @property
+    def kinship(self) -> Tensor:
+        """Return p in (0, 1)."""
+        return torch.sigmoid(self.raw_kinship)
+
     def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **_: Any) -> Tensor:
         """Return the covariances of `... x n x d` and `... x m x d` rows: `... x n x m`.
 
@@ -101,8 +133,19 @@ class ActionKernel(Kernel):  # type: ignore[misc]  # gpytorch is untyped
         """Return `... x n x 3 r` columns whose inner product is R."""
         liked = self._shared(x[..., self.scalars : self.scalars + self.references])
         disliked = self._shared(x[..., self.scalars + self.references :])
+        if self.distances is not None:
+            root = self._root_of_kinship(self.distances)
+            liked, disliked = liked @ root, disliked @ root
         one, two, verdict = self.variances[1:4].sqrt().unbind(-1)
         return torch.cat((one * liked, two * disliked, verdict * (liked - disliked)), -1)
+
+    def _root_of_kinship(self, distances: Tensor) -> Tensor:
+        """Return the Cholesky factor of (1 - p) I + p E."""
+        alike = torch.exp(-distances / (2 * self.reach.square()))
+        identity = torch.eye(self.references, dtype=alike.dtype, device=alike.device)
+        kinship = (1 - self.kinship) * identity + self.kinship * alike
+        root: Tensor = torch.linalg.cholesky(kinship + _JITTER * identity)
+        return root
 
     def _shared(self, columns: Tensor) -> Tensor:
         """Scale the columns of a set by its size; nothing changes at two references."""

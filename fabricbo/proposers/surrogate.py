@@ -6,8 +6,9 @@ maximum of their posterior; where that search fails, the prior's centre serves.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from botorch.models import SingleTaskGP
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from torch import Tensor
 
+from fabricbo.proposers.embeddings import Embeddings
 from fabricbo.proposers.features import FeatureMap
 from fabricbo.proposers.kernel import ActionKernel
 from fabricbo.protocols import History
@@ -50,8 +52,12 @@ class Surrogate:
         return torch.from_numpy(self.features([trial.action for trial in trials]))
 
 
-def fit_surrogate(history: History) -> Surrogate:
+def fit_surrogate(history: History, embeddings: Embeddings | None = None) -> Surrogate:
     """Fit the surrogate to the trials that have a score.
+
+    Args:
+        history: what is known so far.
+        embeddings: of the references' images; None where there are none.
 
     Raises:
         ValueError: no trial has one.
@@ -59,11 +65,19 @@ def fit_surrogate(history: History) -> Surrogate:
     done = [(t.action, t.score) for t in history.trials if t.status is TrialStatus.DONE and t.score]
     if not done:
         raise ValueError("the surrogate needs a trial with a score, got none")
-    features = FeatureMap(history.space, known_references(history))
+    references = known_references(history)
+    features = FeatureMap(history.space, references)
+    distances = embeddings.distances(references) if embeddings else None
     x = torch.from_numpy(features([action for action, _ in done]))
     y, noise = standardised([score for _, score in done])
     y = y if history.direction == "maximize" else -y
-    model, fitted = _fit(x, y, noise, features)
+    kernel = partial(
+        ActionKernel,
+        len(features.scalar_names),
+        len(references),
+        None if distances is None else torch.from_numpy(distances),
+    )
+    model, fitted = _fit(x, y, noise, kernel)
     return Surrogate(model, features, x, fitted)
 
 
@@ -103,9 +117,9 @@ def _pooled_variance(
 
 
 def _fit(
-    x: Tensor, y: Tensor, noise: Tensor | None, features: FeatureMap
+    x: Tensor, y: Tensor, noise: Tensor | None, kernel: Callable[[], ActionKernel]
 ) -> tuple[SingleTaskGP, bool]:
-    model = _model(x, y, noise, features)
+    model = _model(x, y, noise, kernel())
     likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
     try:
         fit_gpytorch_mll(
@@ -116,10 +130,9 @@ def _fit(
     except (ModelFittingError, RuntimeError, ValueError) as error:
         # The search for hyperparameters can meet matrices that no factorisation survives.
         logger.warning("fit of the surrogate failed, using the prior's centre: %s", error)
-        return _model(x, y, noise, features).eval(), False
+        return _model(x, y, noise, kernel()).eval(), False
     return model, True
 
 
-def _model(x: Tensor, y: Tensor, noise: Tensor | None, features: FeatureMap) -> SingleTaskGP:
-    kernel = ActionKernel(len(features.scalar_names), len(features.references))
+def _model(x: Tensor, y: Tensor, noise: Tensor | None, kernel: ActionKernel) -> SingleTaskGP:
     return SingleTaskGP(x, y, noise, covar_module=kernel, outcome_transform=None)

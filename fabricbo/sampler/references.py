@@ -34,9 +34,15 @@ class ReferenceEncoder:
     def _encode(self, reference: Reference, width: int, height: int) -> ReferenceLatent:
         key = (reference.id, width, height)
         if key not in self._latents:
-            image = resize(reference.image, width, height, self._fit)
-            self._latents[key] = ReferenceLatent(reference.id, encode(self._vae, image))
+            latents = self.latents(reference.image, width, height)
+            self._latents[key] = ReferenceLatent(reference.id, latents)
         return self._latents[key]
+
+    def latents(
+        self, image: Image.Image, width: int, height: int
+    ) -> Float[Tensor, "1 channels height width"]:
+        """Encode an image of any size and mode; this is not remembered."""
+        return encode(self._vae, resize(image, width, height, self._fit))
 
 
 def resize(image: Image.Image, width: int, height: int, fit: ReferenceFit) -> Image.Image:

@@ -4,9 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from fabricbo.records import Action, FabricParams
 from fabricbo.sampler.features import DEFAULT_CACHE_BYTES, FeatureCache
@@ -108,6 +111,16 @@ class FabricSampler:
                 callback_on_step_end=_step_callback(on_step),
             )
         return list(output.images)
+
+    def embed(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+        """Return what images look like from afar: VAE latents averaged over 4 x 4 tiles, `n x d`.
+
+        For telling which references are alike where no better embedding is at hand.
+        """
+        latents = torch.cat([self._encoder.latents(image, *self.size) for image in images])
+        tiles: npt.NDArray[np.float32]
+        tiles = adaptive_avg_pool2d(latents.float(), 4).flatten(1).cpu().numpy()
+        return tiles
 
     @property
     def size(self) -> tuple[int, int]:

@@ -8,6 +8,8 @@ import logging
 import time
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
@@ -37,6 +39,10 @@ class ThreadTunedSampler:
             self._measured = time.monotonic()
             _log.info("seconds for a U-Net pass by threads: %s", seconds)
         return self._sampler(action, prompt, seeds)
+
+    def embed(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+        """Embed images as the sampler does."""
+        return self._sampler.embed(images)
 
     @torch.no_grad()
     def _pass_seconds(self, threads: int, images: int) -> float:
