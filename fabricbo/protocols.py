@@ -1,8 +1,8 @@
 """The extension points, on one page. Anything with the right method fits; nothing is registered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from fabricbo.records import Action, Direction, Reference, Trial
 from fabricbo.space import ActionSpace
@@ -63,3 +63,20 @@ class Proposer(Protocol):
 
     def propose(self, history: History, /) -> Proposal:
         """Return an action of `history.space`, taking pending trials into account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a trial's action is expected to score, given all trials."""
+
+    mean: float
+    standard_error: float
+    """Of the expected score, not of a single image."""
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """A proposer that can also say how good the trials were; studies then choose the best by it."""
+
+    def estimate(self, history: History, /) -> Mapping[int, Estimate]:
+        """Return an estimate for every trial that has a score, by the trial's index."""

@@ -11,6 +11,7 @@ from botorch.exceptions import ModelFittingError
 from experiments.proposer_problem import Problem, pool_of
 from fabricbo.proposers import HandProposer, RandomProposer, SobolProposer
 from fabricbo.proposers import surrogate as surrogate_module
+from fabricbo.proposers.bayes import SurrogateProposer
 from fabricbo.proposers.features import FeatureMap
 from fabricbo.proposers.kernel import ActionKernel
 from fabricbo.proposers.surrogate import fit_surrogate, known_references, standardised
@@ -142,7 +143,8 @@ def test_gradients_are_finite_where_rows_coincide() -> None:
 
 def test_standardised_scores_and_their_noise() -> None:
     scores = [Score((1.0, 3.0)), Score((5.0, 5.0)), Score((6.0,))]
-    y, noise = standardised(scores)
+    found = standardised(scores)
+    y, noise = found.outcomes, found.noise
     assert y.mean().item() == pytest.approx(0, abs=1e-12)
     assert y.std(correction=0).item() == pytest.approx(1)
     assert noise is not None
@@ -153,7 +155,8 @@ def test_standardised_scores_and_their_noise() -> None:
 
 
 def test_noise_is_learnt_where_no_score_has_several_values() -> None:
-    y, noise = standardised([Score((1.0,)), Score((2.0,))])
+    found = standardised([Score((1.0,)), Score((2.0,))])
+    y, noise = found.outcomes, found.noise
     assert noise is None
     assert y.squeeze().tolist() == pytest.approx([-1, 1])
 
@@ -227,3 +230,41 @@ def test_baselines_try_every_role_of_every_reference(proposer: Proposer) -> None
     actions = [trial.action for trial in history.trials]
     assert len(seen) == 24
     assert all(one != other for one, other in itertools.combinations(actions, 2))
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_estimates_are_in_units_of_the_scores(direction) -> None:
+    history = replace(history_of(20), direction=direction)
+    trials = [
+        replace(t, score=Score(tuple(1000 + 50 * v for v in t.score.values)))
+        for t in history.trials
+        if t.score
+    ]
+    estimates = SurrogateProposer().estimate(replace(history, trials=tuple(trials)))
+    scores = np.array([t.score.mean for t in trials if t.score])
+    means = np.array([estimates[t.index].mean for t in trials])
+    assert np.corrcoef(means, scores)[0, 1] > 0.9
+    assert abs(means.mean() - scores.mean()) < scores.std() / 2
+    assert all(0 < e.standard_error < 3 * scores.std() for e in estimates.values())
+
+
+def test_without_scores_nothing_is_estimated() -> None:
+    assert SurrogateProposer().estimate(history_of(0)) == {}
+
+
+def test_an_estimate_is_closer_to_the_truth_than_the_luckiest_mean() -> None:
+    """Replicates of a few actions with much noise: what they have in common is the truth."""
+    problem, rng = Problem(3), np.random.default_rng(0)
+    history = history_of(6, seed=3)
+    actions = [trial.action for trial in history.trials]
+    trials = []
+    for index in range(24):
+        action = actions[index % 6]
+        noisy = problem.value(action) + rng.normal(size=4)
+        score = Score(tuple(float(v) for v in noisy))
+        trials.append(Trial(index, 1, action, "sobol", (1,), TrialStatus.DONE, score))
+    found = SurrogateProposer().estimate(replace(history, trials=tuple(trials)))
+    truth = np.array([problem.value(trial.action) for trial in trials])
+    estimated = np.array([found[i].mean for i in range(24)])
+    observed = np.array([trial.score.mean for trial in trials if trial.score])
+    assert np.abs(estimated - truth).mean() < np.abs(observed - truth).mean()

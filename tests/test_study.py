@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
+from fabricbo.protocols import Estimate, History
 from fabricbo.records import Role, Score, TrialStatus
 from fabricbo.scoring import objective
 from fabricbo.space import MAX_POOL
@@ -287,6 +288,62 @@ def test_held_out_seeds_are_new_and_pairs_are_compared(tmp_path) -> None:
     # The same seeds: what the seed adds to the score cancels.
     assert result.difference.standard_error == pytest.approx(0, abs=1e-9)
     assert Study.open(study.folder).heldout == result
+
+
+# The best is the one expected to be the best
+
+
+class Doubter(UnitProposer):
+    """Proposes as the fake one does, and expects most of the trial it is told."""
+
+    def __init__(self, best: int) -> None:
+        self.chosen = best
+
+    def estimate(self, history: History, /) -> dict[int, Estimate]:
+        done = [trial.index for trial in history.trials if trial.score is not None]
+        return {i: Estimate(1.0 if i == self.chosen else 0.0, 0.25) for i in done}
+
+
+def doubted(tmp_path: Path, best: int) -> Study:
+    made = fake_study(tmp_path)
+    made.close()
+    return Study.open(made.folder, Parts(Doubter(best), ColourSampler(), redness))
+
+
+def test_best_is_by_estimates_once_all_trials_are_done(tmp_path) -> None:
+    study = doubted(tmp_path, 2)
+    trial = study.ask()
+    study.tell(trial, [Image.new("RGB", (8, 8))] * 2, [1e6, 1e6])
+    assert study.best().index == trial.index
+    assert study.run().index == 2
+    assert study.hold_out() == Study.open(study.folder).heldout
+    assert Study.open(study.folder).best().index == 2
+    assert Study.open(study.folder).estimates[2] == Estimate(1.0, 0.25)
+
+
+def test_estimates_that_lack_a_trial_do_not_count(tmp_path) -> None:
+    study = doubted(tmp_path, 2)
+    study.run()
+    with study._store._engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM estimates WHERE trial = 1")
+    assert study.estimates == {}
+    scores = [trial.score.mean for trial in study.trials]
+    assert study.best().index == scores.index(max(scores))
+
+
+def test_a_store_of_the_first_version_opens_and_is_brought_up_to_date(tmp_path) -> None:
+    study = fake_study(tmp_path)
+    study.run()
+    with study._store._engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE estimates")
+        connection.exec_driver_sql("UPDATE study SET schema_version = 1")
+    study.close()
+    again = Study.open(study.folder)
+    assert again.estimates == {}
+    assert again.best() == study.best()
+    with again._store._engine.connect() as connection:
+        version = connection.exec_driver_sql("SELECT schema_version FROM study").scalar()
+    assert version == 2
 
 
 # Places and versions

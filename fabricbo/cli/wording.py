@@ -75,6 +75,7 @@ def study_json(study: Study) -> dict[str, Any]:
         "finished": sum(trial.status is not TrialStatus.PENDING for trial in trials),
         **_scores(study),
         **_heldout(study.heldout),
+        "best_expected": _expected(study),
         "best_trial": None if (best := study.best()) is None else best.index,
         "trials": [_trial(trial) for trial in trials],
     }
@@ -83,6 +84,15 @@ def study_json(study: Study) -> dict[str, Any]:
 def _scores(study: Study) -> dict[str, float | None]:
     found = {"baseline": study.baseline, "best": study.best()}
     return {k: t.score.mean if t is not None and t.score else None for k, t in found.items()}
+
+
+def _expected(study: Study) -> dict[str, float] | None:
+    """What the best trial is expected to score, given all trials."""
+    best, estimates = study.best(), study.estimates
+    if best is None or best.index not in estimates:
+        return None
+    found = estimates[best.index]
+    return {"mean": found.mean, "standard_error": found.standard_error}
 
 
 def _heldout(heldout: Heldout | None) -> dict[str, float | None]:

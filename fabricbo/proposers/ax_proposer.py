@@ -12,7 +12,7 @@ from fabricbo.proposers.ax_experiment import MirroredExperiment
 from fabricbo.proposers.baselines import HandProposer, SobolProposer, proposal_seed
 from fabricbo.proposers.bayes import SurrogateProposer, own_randomness
 from fabricbo.proposers.embeddings import Embed
-from fabricbo.protocols import History, Proposal, Proposer
+from fabricbo.protocols import Estimate, History, Proposal, Proposer
 
 
 class AxProposer:
@@ -66,6 +66,10 @@ class AxProposer:
             strategy.gen_single_trial(mirror.experiment)
         current = next(node for node in nodes if node.name == strategy.current_node_name)
         return current.proposal
+
+    def estimate(self, history: History, /) -> dict[int, Estimate]:
+        """Return what the surrogate expects of every trial that has a score, by index."""
+        return self._surrogate.estimate(history)
 
     def _synchronised(self, history: History) -> MirroredExperiment:
         if self._mirror is not None and self._mirror.precedes(history):

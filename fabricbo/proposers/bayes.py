@@ -17,7 +17,7 @@ from fabricbo.proposers.acquisition import best_action
 from fabricbo.proposers.baselines import proposal_seed, random_generator, sobol_action
 from fabricbo.proposers.embeddings import Embed, Embeddings
 from fabricbo.proposers.surrogate import fit_surrogate
-from fabricbo.protocols import History, Proposal
+from fabricbo.protocols import Estimate, History, Proposal
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,15 @@ class SurrogateProposer:
             logger.warning("found no action that could give new images")
             return Proposal(action, source="bo-repeat")
         return Proposal(action, source="bo" if surrogate.fitted else "bo-fallback")
+
+    def estimate(self, history: History, /) -> dict[int, Estimate]:
+        """Return what the surrogate expects of every trial that has a score, by index."""
+        done = [trial for trial in history.trials if trial.score is not None]
+        if not done:
+            return {}
+        with own_randomness(proposal_seed(history)):
+            estimates = fit_surrogate(history, self._embeddings).estimates(done)
+        return {trial.index: found for trial, found in zip(done, estimates, strict=True)}
 
 
 @contextmanager

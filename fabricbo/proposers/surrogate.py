@@ -22,7 +22,7 @@ from torch import Tensor
 from fabricbo.proposers.embeddings import Embeddings
 from fabricbo.proposers.features import FeatureMap
 from fabricbo.proposers.kernel import ActionKernel
-from fabricbo.protocols import History
+from fabricbo.protocols import Estimate, History
 from fabricbo.records import Reference, Score, Trial, TrialStatus
 
 logger = logging.getLogger(__name__)
@@ -44,12 +44,37 @@ class Surrogate:
     features: FeatureMap
     observed: Tensor
     """Features of the trials with a score, `n x d`."""
+    unit: "Standardised"
+    """How scores became outcomes of the model."""
+    sign: int
+    """1 where scores are maximized, -1 where they are minimized."""
     fitted: bool
     """False where the fit failed and the prior's hyperparameters serve."""
 
     def rows(self, trials: Sequence[Trial]) -> Tensor:
         """Return the features of some trials' actions, `n x d`."""
         return torch.from_numpy(self.features([trial.action for trial in trials]))
+
+    def estimates(self, trials: Sequence[Trial]) -> list[Estimate]:
+        """Return what the actions of some trials are expected to score, in units of the scores."""
+        with torch.no_grad():
+            posterior = self.model.posterior(self.rows(trials))
+        means = self.sign * posterior.mean.squeeze(-1) * self.unit.scale + self.unit.centre
+        errors = posterior.variance.squeeze(-1).clamp_min(0).sqrt() * self.unit.scale
+        return [Estimate(m, e) for m, e in zip(means.tolist(), errors.tolist(), strict=True)]
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """Scores brought to mean 0 and variance 1."""
+
+    outcomes: Tensor
+    """`n x 1`."""
+    noise: Tensor | None
+    """Their noise variances, `n x 1`; None where no score has more than one value."""
+    centre: float
+    scale: float
+    """A score is its outcome times `scale` plus `centre`."""
 
 
 def fit_surrogate(history: History, embeddings: Embeddings | None = None) -> Surrogate:
@@ -69,16 +94,16 @@ def fit_surrogate(history: History, embeddings: Embeddings | None = None) -> Sur
     features = FeatureMap(history.space, references)
     distances = embeddings.distances(references) if embeddings else None
     x = torch.from_numpy(features([action for action, _ in done]))
-    y, noise = standardised([score for _, score in done])
-    y = y if history.direction == "maximize" else -y
+    unit = standardised([score for _, score in done])
+    sign = 1 if history.direction == "maximize" else -1
     kernel = partial(
         ActionKernel,
         len(features.scalar_names),
         len(references),
         None if distances is None else torch.from_numpy(distances),
     )
-    model, fitted = _fit(x, y, noise, kernel)
-    return Surrogate(model, features, x, fitted)
+    model, fitted = _fit(x, sign * unit.outcomes, unit.noise, kernel)
+    return Surrogate(model, features, x, unit, sign, fitted)
 
 
 def known_references(history: History) -> tuple[Reference, ...]:
@@ -87,23 +112,24 @@ def known_references(history: History) -> tuple[Reference, ...]:
     return tuple(dict.fromkeys((*history.pool, *used)))
 
 
-def standardised(scores: Sequence[Score]) -> tuple[Tensor, Tensor | None]:
-    """Return means (`n x 1`) with mean 0 and variance 1, and their noise variances (`n x 1`).
+def standardised(scores: Sequence[Score]) -> Standardised:
+    """Bring scores to mean 0 and variance 1.
 
-    None for the noise where no score has more than one value. A sample variance of a few
-    images is a rough guess, so each is drawn toward what the trials have in common.
+    A sample variance of a few images is a rough guess, so each is drawn toward what the trials
+    have in common.
     """
     unit = max(abs(v) for score in scores for v in score.values) or 1.0
     means = np.array([score.mean / unit for score in scores])
     spread = float(means.std())
     scale = spread if spread > 1e-12 else 1.0
-    y = torch.from_numpy((means - means.mean()) / scale).unsqueeze(-1)
+    centre = float(means.mean())
+    y = torch.from_numpy((means - centre) / scale).unsqueeze(-1)
     counts = np.array([len(score.values) for score in scores])
     if counts.max() < 2:
-        return y, None
+        return Standardised(y, None, centre * unit, scale * unit)
     errors = np.array([(score.standard_error or 0.0) / unit / scale for score in scores])
     noise = np.maximum(_pooled_variance(errors**2 * counts, counts) / counts, _NOISE_FLOOR)
-    return y, torch.from_numpy(noise).unsqueeze(-1)
+    return Standardised(y, torch.from_numpy(noise).unsqueeze(-1), centre * unit, scale * unit)
 
 
 def _pooled_variance(

@@ -40,6 +40,19 @@ def compared(heldout: Heldout, direction: Direction) -> str:
     return f"No clear gain over the usual hand settings {seeds}: {scored}."
 
 
+def expectation(study: Study) -> str | None:
+    """Say what the best trial is expected to score; None where nothing was estimated."""
+    best, estimates = study.best(), study.estimates
+    if best is None or best.index not in estimates:
+        return None
+    found = estimates[best.index]
+    return (
+        f"Trial {best.index} is the best by what all trials together say: expected score "
+        f"{number_text(found.mean)} ± {number_text(found.standard_error)}, "
+        f"where its own images scored {score_text(best.score)}."
+    )
+
+
 def _number(trial: Trial) -> str:
     return "-" if trial.score is None else number_text(trial.score.mean)
 

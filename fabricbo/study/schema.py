@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added `estimates`."""
 
 metadata = sa.MetaData()
 study = sa.Table(
@@ -42,6 +43,13 @@ trials = sa.Table(
     sa.Column("reason", sa.String),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
     sa.Column("seconds", sa.Float),
+)
+estimates = sa.Table(
+    "estimates",
+    metadata,
+    sa.Column("trial", sa.Integer, sa.ForeignKey("trials.index"), primary_key=True),
+    sa.Column("mean", sa.Float, nullable=False),
+    sa.Column("standard_error", sa.Float, nullable=False),
 )
 heldout = sa.Table(
     "heldout",

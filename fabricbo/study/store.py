@@ -5,13 +5,14 @@ cut after it. Every change is one transaction that takes the write lock at its s
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from fabricbo.protocols import Estimate
 from fabricbo.records import Action, Direction, Reference, Role, Round, Score, Trial, TrialStatus
 from fabricbo.scoring import Declaration
 from fabricbo.study import schema
@@ -164,6 +165,23 @@ class Store:
             references = list(self._all_references(connection).values())
             return [_trial(row, references) for row in connection.execute(query).mappings()]
 
+    def put_estimates(self, estimates: Mapping[int, Estimate]) -> None:
+        """Store what trials are expected to score, in place of what was thought before."""
+        rows = [
+            {"trial": index, "mean": found.mean, "standard_error": found.standard_error}
+            for index, found in estimates.items()
+        ]
+        with self._engine.begin() as connection:
+            connection.execute(schema.estimates.delete())
+            if rows:
+                connection.execute(schema.estimates.insert(), rows)
+
+    def estimates(self) -> dict[int, Estimate]:
+        """Return what trials were expected to score when that was last asked."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(schema.estimates)).mappings()
+            return {row["trial"]: Estimate(row["mean"], row["standard_error"]) for row in rows}
+
     def put_heldout(
         self, trial: int, seeds: Sequence[int], score: Score, images: Sequence[str]
     ) -> None:
@@ -261,3 +279,8 @@ def _check_version(engine: sa.Engine, file: Path) -> None:
             f"{file} was written by a newer fabricbo (schema {version}; this one reads up to "
             f"{schema.SCHEMA_VERSION}): update fabricbo to open it"
         )
+    if version < schema.SCHEMA_VERSION:
+        # Versions so far only added tables.
+        with engine.begin() as connection:
+            schema.metadata.create_all(connection)
+            connection.execute(schema.study.update().values(schema_version=schema.SCHEMA_VERSION))

@@ -2,11 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fabricbo.protocols import History
+from fabricbo.protocols import Estimate, Estimator, History
 from fabricbo.records import Direction, Reference, Round, Score, Trial, TrialStatus
 from fabricbo.scoring import ObjectiveError, declaration
 from fabricbo.space import ActionSpace
@@ -127,11 +127,27 @@ class Study:
         """The trial of the hand settings, once it is done."""
         return next((t for t in self.trials if t.index == 0 and t.score is not None), None)
 
+    @property
+    def estimates(self) -> Mapping[int, Estimate]:
+        """What each done trial is expected to score, by index.
+
+        Empty as long as not all of them are estimated: the proposer does it when `run` has come
+        to its end, if it can.
+        """
+        found = self._store.estimates()
+        done = {trial.index for trial in self.trials if trial.score is not None}
+        return found if found.keys() == done else {}
+
     def best(self) -> Trial | None:
-        """Return the done trial with the best mean score, the first of equals; None without any."""
-        sign = 1 if self.direction == "maximize" else -1
-        done = [(t, t.score) for t in self.trials if t.score is not None]
-        return max(done, key=lambda pair: sign * pair[1].mean, default=(None, None))[0]
+        """Return the best of the done trials, the first of equals; None without any.
+
+        By what they are expected to score, where there are `estimates`: the best of many noisy
+        means is often the luckiest. By their mean score as long as there are none.
+        """
+        sign, estimates = (1 if self.direction == "maximize" else -1), self.estimates
+        done = {t: t.score.mean for t in self.trials if t.score is not None}
+        expected = {t: estimates[t.index].mean if estimates else mean for t, mean in done.items()}
+        return max(expected, key=lambda trial: sign * expected[trial], default=None)
 
     # Ask and tell
 
@@ -217,6 +233,7 @@ class Study:
                     f"{failures} trials in a row failed, the last because: {finished.reason}. "
                     f"Everything is kept in {self.folder}"
                 )
+        self._estimate()
         return self.best()
 
     def hold_out(self) -> Heldout | None:
@@ -250,6 +267,12 @@ class Study:
         return Heldout(baseline_score, score, baseline_images, images)
 
     # Inside
+
+    def _estimate(self) -> None:
+        """Have the trials estimated; without that the means decide which is the best."""
+        proposer = self._needed_parts().proposer
+        if isinstance(proposer, Estimator):
+            self._store.put_estimates(proposer.estimate(self.history))
 
     def _needed_parts(self) -> Parts:
         if self._parts is None:
