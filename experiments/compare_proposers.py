@@ -1,102 +1,180 @@
-"""Compare proposers on a synthetic surface, and time their suggestions.
+"""Compare proposers on problems whose optimum is known, trial by trial.
 
-    python -m experiments.compare_proposers                 # the tables of docs/proposers.md
-    python -m experiments.compare_proposers --smoke         # a look at whether it runs
+    python -m experiments.compare_proposers                        # synthetic, all proposers
+    python -m experiments.compare_proposers --proposers fabricbo,sobol --trials 25 --seeds 10
+    python -m experiments.compare_proposers --problem my_module:my_problem --json
+    python -m experiments.compare_proposers --smoke
 
-The priors of the surrogate were chosen on other instances of this surface (seeds below 100).
+All proposers get the same trials, noise and hand settings first. Runs are kept in `--results`, and
+what is there is not played again, so the comparison can be stopped and go on in pieces.
+
+The instances of a synthetic problem are its seeds. Those below 100 are for tuning (`--tuning`);
+what is reported uses seeds from 100 on, which nothing was tuned on.
 """
 
 import argparse
 import json
-import statistics
-import time
-from dataclasses import replace
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from experiments.proposer_problem import Problem, pool_of
+from experiments.benchmark.play import Results, Run, play
+from experiments.benchmark.problem import Problem, ProblemError, load_problem
+from experiments.benchmark.summary import Summary, median_trials, summarise, wins
+from experiments.benchmark.synthetic import SHAPES, synthetic
 from fabricbo.proposers import AxProposer, RandomProposer, SobolProposer
-from fabricbo.protocols import History
-from fabricbo.records import Action, Score, Trial, TrialStatus
-from fabricbo.space import ActionSpace, Range
+from fabricbo.protocols import Proposer
 
-PROPOSERS = {"ax": AxProposer, "sobol": SobolProposer, "random": RandomProposer}
-
-
-def values_by_trial(name: str, seeds: range, trials: int) -> np.ndarray:
-    """Return the best value without noise so far, `seeds trials`."""
-    return np.array([Problem(seed).play(PROPOSERS[name](), trials) for seed in seeds])
-
-
-def suggestion_seconds(references: int, trials: int, suggestions: int) -> float:
-    """Return the median time of a suggestion after so many trials, four images each."""
-    space = ActionSpace({**ActionSpace().domains, "guidance_scale": Range(1, 12)})
-    history = History(space, pool_of(references), (), "maximize", 0)
-    rng = np.random.default_rng(0)
-    effects = dict(zip((r.id for r in history.pool), rng.normal(size=references), strict=True))
-    for _ in range(trials):
-        history = _scored(history, SobolProposer().propose(history).action, effects, rng)
-    proposer, seconds = AxProposer(), []
-    for _ in range(suggestions + 1):  # the first one copies the whole history and is left out
-        began = time.perf_counter()
-        action = proposer.propose(history).action
-        seconds.append(time.perf_counter() - began)
-        history = _scored(history, action, effects, rng)
-    return statistics.median(seconds[1:])
+FIRST_REPORTING_SEED = 100
+OURS = "fabricbo"
+PROPOSERS = {
+    OURS: AxProposer,
+    "sobol": SobolProposer,
+    "random": RandomProposer,
+}
 
 
-def _scored(
-    history: History, action: Action, effects: dict[str, float], rng: np.random.Generator
-) -> History:
-    params = action.params
-    value = sum(effects[r.id] for r in action.liked) * params.max_weight * params.feedback_end
-    value -= (params.guidance_scale - 6) ** 2 / 30
-    score = Score(tuple(float(v) for v in value + 0.1 * rng.standard_normal(4)))
-    trial = Trial(len(history.trials), 1, action, "test", (1,), TrialStatus.DONE, score)
-    return replace(history, trials=(*history.trials, trial))
+def make(name: str, problem: Problem) -> Proposer:
+    """Make a proposer; ours is told how references look, as a study does it."""
+    if name == OURS:
+        return AxProposer(embed=problem.embed)
+    return PROPOSERS[name]()
 
 
-def compare(seeds: range, trials: int) -> dict[str, Any]:
-    """Play every proposer on every instance."""
-    curves = {name: values_by_trial(name, seeds, trials) for name in PROPOSERS}
-    last = {name: curve[:, -1] for name, curve in curves.items()}
-    return {
-        "seeds": list(seeds),
-        "hand": float(curves["ax"][:, 0].mean()),
-        "mean": {name: curve.mean(0).tolist() for name, curve in curves.items()},
-        "standard_error": {n: float(v.std(ddof=1) / len(v) ** 0.5) for n, v in last.items()},
-        "ax_ahead_of_sobol": int((last["ax"] > last["sobol"]).sum()),
-    }
+def played(options: argparse.Namespace) -> list[Run]:
+    """Play all that is asked for and not known yet."""
+    results, runs = Results(options.results), []
+    for name in options.problem:
+        for number in range(options.seeds):
+            seed = number + (0 if options.tuning else FIRST_REPORTING_SEED)
+            problem = synthetic(name, seed) if name in SHAPES else load_problem(name)
+            for proposer in options.proposers:
+                begin = partial(_begin, problem, proposer, options.trials, seed)
+                runs.append(results.get(name, proposer, seed, options.trials, begin))
+    return runs
+
+
+def _begin(problem: Problem, proposer: str, trials: int, seed: int) -> Run:
+    run = play(problem, proposer, make(proposer, problem), trials, seed)
+    print(f"{problem.name}, seed {seed}, {proposer}: {run.best[-1]:.3f}", file=sys.stderr)
+    return run
+
+
+def table(summaries: dict[str, dict[str, Summary]]) -> str:
+    """Write summaries as a Markdown table."""
+    lines = [
+        "| problem | proposer | regret at the end | trials to 90 % | seeds there | a suggestion |",
+        "|---|---|---|---|---|---|",
+    ]
+    for problem, by_proposer in summaries.items():
+        for proposer, found in by_proposer.items():
+            reached = [n for n in found.trials_to_share if n is not None]
+            lines.append(
+                f"| {problem} | {proposer} "
+                f"| {found.regret[-1]:.2f} ± {found.standard_error[-1]:.2f} "
+                f"| {median_trials(found):g} | {len(reached)} of {len(found.trials_to_share)} "
+                f"| {found.median_seconds:.2f} s |"
+            )
+    return "\n".join(lines)
+
+
+def duels(runs: Sequence[Run], proposers: Sequence[str]) -> dict[str, tuple[int, int, int]]:
+    """Return wins, ties and losses of ours against each of the others."""
+    others = [name for name in proposers if name != OURS]
+    return {name: wins(runs, OURS, name) for name in others} if OURS in proposers else {}
+
+
+def figure(summaries: dict[str, dict[str, Summary]], file: Path) -> None:
+    """Draw regret by trial with one standard error, a panel for each problem."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    columns = min(4, len(summaries))
+    rows = -(-len(summaries) // columns)
+    plot, axes = pyplot.subplots(
+        rows, columns, figsize=(3.6 * columns, 2.8 * rows), squeeze=False, sharey=True
+    )
+    for axis, (problem, by_proposer) in zip(axes.flat, summaries.items(), strict=False):
+        for number, (proposer, found) in enumerate(by_proposer.items()):
+            trials = range(1, len(found.regret) + 1)
+            pairs = list(zip(found.regret, found.standard_error, strict=True))
+            axis.plot(trials, found.regret, color=f"C{number}", label=proposer)
+            low, high = [m - e for m, e in pairs], [m + e for m, e in pairs]
+            axis.fill_between(trials, low, high, color=f"C{number}", alpha=0.2, linewidth=0)
+        axis.set_title(problem, fontsize=9)
+        axis.set_xlabel("trials")
+    for axis in axes.flat[len(summaries) :]:
+        axis.set_axis_off()
+    axes[0, 0].set_ylabel("way to the optimum still to go")
+    axes[0, 0].legend(fontsize=7)
+    plot.tight_layout()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    plot.savefig(file, dpi=110)
 
 
 def main() -> None:
-    """Print the tables."""
+    """Parse the command line, play, print."""
+    options = _parser().parse_args()
+    options.problem = options.problem or list(SHAPES)
+    torch.set_num_threads(1)
+    if options.smoke:
+        options.problem, options.seeds, options.trials = ["scalars-2", "pool-4"], 2, 10
+    unknown = sorted(set(options.proposers) - set(PROPOSERS))
+    if unknown:
+        raise SystemExit(f"proposer must be one of {', '.join(PROPOSERS)}, got {unknown[0]!r}")
+    try:
+        runs = played(options)
+    except ProblemError as error:
+        raise SystemExit(str(error)) from error
+    summaries = summarise(runs)
+    if options.figure:
+        figure(summaries, options.figure)
+    against = duels(runs, options.proposers)
+    if options.json:
+        print(json.dumps(as_json(summaries, against)))
+        return
+    print(table(summaries))
+    for name, (won, tied, lost) in against.items():
+        print(f"{OURS} against {name}: fewer trials {won}, as many {tied}, more {lost}")
+
+
+def as_json(
+    summaries: dict[str, dict[str, Summary]], against: dict[str, tuple[int, int, int]]
+) -> dict[str, Any]:
+    """Return one object: summaries by problem and proposer, and duels."""
+    problems = {
+        problem: {proposer: asdict(found) for proposer, found in by_proposer.items()}
+        for problem, by_proposer in summaries.items()
+    }
+    return {"problems": problems, "wins_ties_losses": against}
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--smoke", action="store_true", help="two instances, ten trials")
+    parser.add_argument(
+        "--problem",
+        action="append",
+        help=f"{', '.join(SHAPES)}, or module:name or file.py:name; may be repeated",
+    )
+    names = ",".join(PROPOSERS)
+    parser.add_argument("--proposers", type=lambda text: text.split(","), default=names.split(","))
+    parser.add_argument("--trials", type=int, default=30, help="the hand settings included")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--tuning", action="store_true", help="instances that may be tuned on")
+    parser.add_argument("--results", type=Path, default=Path(".benchmark/runs.jsonl"))
+    parser.add_argument("--figure", type=Path, help="draw regret by trial to this file")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    seeds, trials = (range(100, 102), 10) if options.smoke else (range(100, 120), 25)
-    sizes = [(4, 10)] if options.smoke else [(8, 30), (16, 100), (16, 200)]
-    result = compare(seeds, trials)
-    result["suggestion_seconds"] = {
-        f"{references} references, {after} trials": suggestion_seconds(references, after, 5)
-        for references, after in sizes
-    }
-    if options.json:
-        print(json.dumps(result))
-        return
-    for name, mean in result["mean"].items():
-        shown = [f"{n}: {mean[n - 1]:.2f}" for n in (12, 18, 25) if n <= trials]
-        print(f"{name:8}", *shown, f"last: {mean[-1]:.2f} +- {result['standard_error'][name]:.2f}")
-    print(f"hand settings {result['hand']:.2f}; ax ahead of sobol on", end=" ")
-    print(f"{result['ax_ahead_of_sobol']} of {len(seeds)} instances after {trials} trials")
-    for size, seconds in result["suggestion_seconds"].items():
-        print(f"a suggestion with {size}: {seconds:.2f} s")
+    parser.add_argument("--smoke", action="store_true", help="two problems, two seeds, ten trials")
+    return parser
 
 
 if __name__ == "__main__":

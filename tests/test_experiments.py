@@ -3,19 +3,25 @@
 import json
 import subprocess
 import sys
-from itertools import pairwise
+from tempfile import TemporaryDirectory
 
 
 def test_compare_proposers() -> None:
     command = [sys.executable, "-W", "ignore", "-m", "experiments.compare_proposers"]
+    with TemporaryDirectory() as folder:
+        options = ["--smoke", "--results", f"{folder}/runs.jsonl"]
+        done = subprocess.run([*command, *options], check=True, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    assert sum(line.startswith("| pool-4 |") for line in lines) == 3
+    assert lines[-2].startswith("fabricbo against ")
+
+
+def test_time_suggestions() -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "experiments.time_suggestions"]
     done = subprocess.run(
         [*command, "--smoke", "--json"], check=True, capture_output=True, text=True
     )
-    result = json.loads(done.stdout)
-    assert set(result["mean"]) == {"ax", "sobol", "random"}
-    assert all(len(curve) == 10 for curve in result["mean"].values())
-    assert all(b >= a for curve in result["mean"].values() for a, b in pairwise(curve))
-    assert min(result["suggestion_seconds"].values()) > 0
+    assert 0 < json.loads(done.stdout)["4 references, 10 trials"] < 60
 
 
 def test_measure_reproducibility() -> None:

@@ -1,0 +1,1 @@
+"""Comparing proposers: problems, a loop that plays them, and what the results say."""

@@ -1,0 +1,88 @@
+"""What a benchmark problem is, and finding one by name.
+
+A problem is any object with `space` (an `ActionSpace`) and `evaluate(action, seed) -> Score`. It
+may also have `pool` (references, or a function from the number of trials so far to them),
+`direction`, `value(action)` (the score without noise), `optimum` (the best value there is),
+and `embed(images)`; what it lacks is filled in here.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from fabricbo.records import Action, Direction, Reference, Score
+from fabricbo.space import ActionSpace
+
+
+class ProblemError(Exception):
+    """There is no such problem, or it is none."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A problem with everything that it may leave out."""
+
+    name: str
+    space: ActionSpace
+    evaluate: Callable[[Action, int], Score]
+    pool: Callable[[int], tuple[Reference, ...]]
+    """References by the number of trials so far."""
+    value: Callable[[Action], float] | None = None
+    """The score without noise; None where nobody knows it, and scores as seen have to do."""
+    optimum: float | None = None
+    direction: Direction = "maximize"
+    embed: Callable[[Sequence[Any]], Any] | None = None
+
+
+def adapted(name: str, given: Any) -> Problem:
+    """Fill in what an object leaves out.
+
+    Raises:
+        ProblemError: it has no `space` or no `evaluate`.
+    """
+    if isinstance(given, Problem):
+        return given
+    for needed in ("space", "evaluate"):
+        if not hasattr(given, needed):
+            raise ProblemError(f"problem {name} needs {needed!r} and has none")
+    pool = getattr(given, "pool", ())
+    return Problem(
+        name=name,
+        space=given.space,
+        evaluate=given.evaluate,
+        pool=pool if callable(pool) else lambda _trials: tuple(pool),
+        value=getattr(given, "value", None),
+        optimum=getattr(given, "optimum", None),
+        direction=getattr(given, "direction", "maximize"),
+        embed=getattr(given, "embed", None),
+    )
+
+
+def load_problem(name: str) -> Problem:
+    """Find a problem by `module:name` or `file.py:name`, which runs that code.
+
+    Raises:
+        ProblemError: not found, not importable, or no problem.
+    """
+    where, colon, attribute = name.rpartition(":")
+    if not colon:
+        raise ProblemError(f"problem must be module:name or file.py:name, got {name!r}")
+    try:
+        module = _file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+        given = getattr(module, attribute)
+    except Exception as error:  # importing runs somebody's code, which may raise anything
+        raise ProblemError(f"problem {name}: {type(error).__name__}: {error}") from error
+    return adapted(name, given)
+
+
+def _file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
