@@ -74,9 +74,24 @@ class Estimate:
     """Of the expected score, not of a single image."""
 
 
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Whether it is worth going on."""
+
+    probability: float
+    """That no action is better than the best trial by more than the tolerance."""
+    tolerance: float
+    """In units of the score: what is closer than this counts as as good."""
+    expected_gain: float
+    """By how much the best action there is should beat the best trial, in units of the score."""
+
+
 @runtime_checkable
 class Estimator(Protocol):
     """A proposer that can also say how good the trials were; studies then choose the best by it."""
 
     def estimate(self, history: History, /) -> Mapping[int, Estimate]:
         """Return an estimate for every trial that has a score, by the trial's index."""
+
+    def advise(self, history: History, /) -> Advice | None:
+        """Say whether it is worth going on; None while there is too little to say so."""

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
-from fabricbo.protocols import Estimate, History
+from fabricbo.protocols import Advice, Estimate, History
 from fabricbo.records import Role, Score, TrialStatus
 from fabricbo.scoring import objective
 from fabricbo.space import MAX_POOL
@@ -303,6 +303,9 @@ class Doubter(UnitProposer):
         done = [trial.index for trial in history.trials if trial.score is not None]
         return {i: Estimate(1.0 if i == self.chosen else 0.0, 0.25) for i in done}
 
+    def advise(self, history: History, /) -> Advice | None:
+        return Advice(0.8, 0.1, 0.05) if len(history.trials) > 2 else None
+
 
 def doubted(tmp_path: Path, best: int) -> Study:
     made = fake_study(tmp_path)
@@ -319,6 +322,7 @@ def test_best_is_by_estimates_once_all_trials_are_done(tmp_path) -> None:
     assert study.hold_out() == Study.open(study.folder).heldout
     assert Study.open(study.folder).best().index == 2
     assert Study.open(study.folder).estimates[2] == Estimate(1.0, 0.25)
+    assert Study.open(study.folder).advice == Advice(0.8, 0.1, 0.05)
 
 
 def test_estimates_that_lack_a_trial_do_not_count(tmp_path) -> None:
@@ -327,6 +331,7 @@ def test_estimates_that_lack_a_trial_do_not_count(tmp_path) -> None:
     with study._store._engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM estimates WHERE trial = 1")
     assert study.estimates == {}
+    assert study.advice is None
     scores = [trial.score.mean for trial in study.trials]
     assert study.best().index == scores.index(max(scores))
 
@@ -336,6 +341,7 @@ def test_a_store_of_the_first_version_opens_and_is_brought_up_to_date(tmp_path) 
     study.run()
     with study._store._engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE estimates")
+        connection.exec_driver_sql("DROP TABLE advice")
         connection.exec_driver_sql("UPDATE study SET schema_version = 1")
     study.close()
     again = Study.open(study.folder)

@@ -12,7 +12,7 @@ from fabricbo.cli.errors import told
 from fabricbo.cli.wording import heldout_line, references, score_text, study_json, varying
 from fabricbo.records import Trial
 from fabricbo.report import write_report
-from fabricbo.report.wording import expectation
+from fabricbo.report.wording import expectation, going_on
 from fabricbo.study import NotAStudyError, Study, StudyError
 from fabricbo.study.file import template
 from fabricbo.study.study import STORE_NAME
@@ -87,8 +87,9 @@ def print_study(name: str, storage: Path, *, as_json: bool) -> None:
     _print_failures(study)
     if (best := study.best()) is not None:
         _console.print(_best_table(study, best))
-    if (expected := expectation(study)) is not None:
-        _console.print(expected, soft_wrap=True)
+    for said in (expectation(study), going_on(study)):
+        if said is not None:
+            _console.print(said, soft_wrap=True)
     _console.print(heldout_line(study), soft_wrap=True)
 
 

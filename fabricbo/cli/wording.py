@@ -1,6 +1,7 @@
 """Studies and trials as lines of text and as JSON."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ def study_json(study: Study) -> dict[str, Any]:
         **_scores(study),
         **_heldout(study.heldout),
         "best_expected": _expected(study),
+        "advice": None if study.advice is None else asdict(study.advice),
         "best_trial": None if (best := study.best()) is None else best.index,
         "trials": [_trial(trial) for trial in trials],
     }

@@ -45,17 +45,28 @@ def best_action(
     It cannot where the search met no such action: all were tried, or nothing matters.
     """
     search = _Search(surrogate, history, rng)
-    found = search.score(search.first_points())
-    for round_ in range(_SEARCH_ROUNDS):
-        found = sorted(found, key=lambda candidate: -candidate.value)[:_STARTS]
-        step = 0.25 * 0.6**round_
-        moved = [search.moves(candidate.point, _MOVES, step) for candidate in found]
-        found += search.score(np.vstack(moved))
+    found = search.climb(search.score(search.first_points()))
     best = max(found, key=lambda candidate: candidate.value)
     if math.isfinite(best.value):
         return best.action, True
     tried = {trial.action for trial in history.trials}
     return next((c.action for c in found if c.action not in tried), best.action), False
+
+
+def candidate_actions(
+    surrogate: Surrogate, history: History, rng: np.random.Generator, count: int
+) -> list[Action]:
+    """Return actions among which the best one is likely to be: half the most promising, half any.
+
+    Fewer where the space has no more.
+    """
+    search = _Search(surrogate, history, rng)
+    first = search.score(search.first_points())
+    found = sorted((*first, *search.climb(first)), key=lambda candidate: -candidate.value)
+    actions = list(dict.fromkeys(candidate.action for candidate in found))
+    promising, rest = actions[: count // 2], actions[count // 2 :]
+    order = rng.permutation(len(rest))[: count - len(promising)]
+    return [*promising, *(rest[i] for i in order)]
 
 
 def noisy_expected_improvement(
@@ -96,6 +107,15 @@ class _Search:
         parents = self._parents()
         mutated = [self.moves(parent, _MUTATIONS, 0.2) for parent in parents]
         return np.vstack([self._rng.random((_RANDOM_POINTS, dimensions)), *mutated])
+
+    def climb(self, found: list[_Candidate]) -> list[_Candidate]:
+        """Search locally from the best candidates; returns where that led and how it got there."""
+        for round_ in range(_SEARCH_ROUNDS):
+            found = sorted(found, key=lambda candidate: -candidate.value)[:_STARTS]
+            step = 0.25 * 0.6**round_
+            moved = [self.moves(candidate.point, _MOVES, step) for candidate in found]
+            found += self.score(np.vstack(moved))
+        return found
 
     def moves(self, point: Points, count: int, step: float) -> Points:
         """Return neighbours of a point: scalars moved, a role changed, two exchanged, or both."""

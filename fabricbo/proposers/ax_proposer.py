@@ -12,7 +12,7 @@ from fabricbo.proposers.ax_experiment import MirroredExperiment
 from fabricbo.proposers.baselines import HandProposer, SobolProposer, proposal_seed
 from fabricbo.proposers.bayes import SurrogateProposer, own_randomness
 from fabricbo.proposers.embeddings import Embed
-from fabricbo.protocols import Estimate, History, Proposal, Proposer
+from fabricbo.protocols import Advice, Estimate, History, Proposal, Proposer
 
 
 class AxProposer:
@@ -70,6 +70,10 @@ class AxProposer:
     def estimate(self, history: History, /) -> dict[int, Estimate]:
         """Return what the surrogate expects of every trial that has a score, by index."""
         return self._surrogate.estimate(history)
+
+    def advise(self, history: History, /) -> Advice | None:
+        """Say how likely the best trial is near the best there is; None before a few scores."""
+        return self._surrogate.advise(history)
 
     def _synchronised(self, history: History) -> MirroredExperiment:
         if self._mirror is not None and self._mirror.precedes(history):

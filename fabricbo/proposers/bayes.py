@@ -14,14 +14,17 @@ from linear_operator.utils.errors import NanError, NotPSDError
 from linear_operator.utils.warnings import NumericalWarning
 
 from fabricbo.proposers.acquisition import best_action
+from fabricbo.proposers.advice import advise
 from fabricbo.proposers.baselines import proposal_seed, random_generator, sobol_action
 from fabricbo.proposers.embeddings import Embed, Embeddings
 from fabricbo.proposers.surrogate import fit_surrogate
-from fabricbo.protocols import Estimate, History, Proposal
+from fabricbo.protocols import Advice, Estimate, History, Proposal
 
 logger = logging.getLogger(__name__)
 
 _NUMERICAL_ERRORS = (BotorchError, NanError, NotPSDError, RuntimeError)
+_ENOUGH_TO_ADVISE = 5
+"""Trials with a score."""
 
 
 class SurrogateProposer:
@@ -67,6 +70,18 @@ class SurrogateProposer:
         with own_randomness(proposal_seed(history)):
             estimates = fit_surrogate(history, self._embeddings).estimates(done)
         return {trial.index: found for trial, found in zip(done, estimates, strict=True)}
+
+    def advise(self, history: History, /) -> Advice | None:
+        """Say how likely the best trial is near the best there is; None before a few scores."""
+        if sum(trial.score is not None for trial in history.trials) < _ENOUGH_TO_ADVISE:
+            return None
+        with own_randomness(proposal_seed(history)):
+            surrogate = fit_surrogate(history, self._embeddings)
+            try:
+                return advise(surrogate, history, random_generator(history))
+            except _NUMERICAL_ERRORS as error:
+                logger.warning("no advice on whether to go on: %s", error)
+                return None
 
 
 @contextmanager

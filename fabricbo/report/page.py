@@ -13,7 +13,7 @@ from fabricbo.imagefiles import open_image, pixel_hash
 from fabricbo.records import Reference, Trial
 from fabricbo.report.curve import score_curve
 from fabricbo.report.embed import EmbeddedImages
-from fabricbo.report.wording import expectation, headline, score_text, value_text
+from fabricbo.report.wording import expectation, going_on, headline, score_text, value_text
 from fabricbo.study import Study
 
 
@@ -89,6 +89,7 @@ def render(study: Study) -> str:
         "sides": _sides(study, embedded),
         "comparison": _comparison(study),
         "expectation": expectation(study),
+        "going_on": going_on(study),
         "best_card": None if best is None else _card(study, best, best, embedded),
         "strips": _strips(study, embedded),
         "pool": _pool(study, embedded),

@@ -53,6 +53,18 @@ def expectation(study: Study) -> str | None:
     )
 
 
+def going_on(study: Study) -> str | None:
+    """Say whether more trials are worth it; None where nobody can say."""
+    advice = study.advice
+    if advice is None:
+        return None
+    return (
+        f"Chance that nothing in this space beats the best by more than "
+        f"{number_text(advice.tolerance)}: {advice.probability:.0%}. "
+        f"What more trials could gain is put at {number_text(advice.expected_gain)}."
+    )
+
+
 def _number(trial: Trial) -> str:
     return "-" if trial.score is None else number_text(trial.score.mean)
 

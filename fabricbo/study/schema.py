@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 SCHEMA_VERSION = 2
-"""2 added `estimates`."""
+"""2 added `estimates` and `advice`."""
 
 metadata = sa.MetaData()
 study = sa.Table(
@@ -50,6 +50,13 @@ estimates = sa.Table(
     sa.Column("trial", sa.Integer, sa.ForeignKey("trials.index"), primary_key=True),
     sa.Column("mean", sa.Float, nullable=False),
     sa.Column("standard_error", sa.Float, nullable=False),
+)
+advice = sa.Table(
+    "advice",
+    metadata,
+    sa.Column("probability", sa.Float, nullable=False),
+    sa.Column("tolerance", sa.Float, nullable=False),
+    sa.Column("expected_gain", sa.Float, nullable=False),
 )
 heldout = sa.Table(
     "heldout",

@@ -6,13 +6,14 @@ cut after it. Every change is one transaction that takes the write lock at its s
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from fabricbo.protocols import Estimate
+from fabricbo.protocols import Advice, Estimate
 from fabricbo.records import Action, Direction, Reference, Role, Round, Score, Trial, TrialStatus
 from fabricbo.scoring import Declaration
 from fabricbo.study import schema
@@ -165,8 +166,8 @@ class Store:
             references = list(self._all_references(connection).values())
             return [_trial(row, references) for row in connection.execute(query).mappings()]
 
-    def put_estimates(self, estimates: Mapping[int, Estimate]) -> None:
-        """Store what trials are expected to score, in place of what was thought before."""
+    def put_estimates(self, estimates: Mapping[int, Estimate], advice: Advice | None) -> None:
+        """Store what trials are expected to score, and advice, in place of earlier ones."""
         rows = [
             {"trial": index, "mean": found.mean, "standard_error": found.standard_error}
             for index, found in estimates.items()
@@ -175,12 +176,21 @@ class Store:
             connection.execute(schema.estimates.delete())
             if rows:
                 connection.execute(schema.estimates.insert(), rows)
+            connection.execute(schema.advice.delete())
+            if advice is not None:
+                connection.execute(schema.advice.insert(), asdict(advice))
 
     def estimates(self) -> dict[int, Estimate]:
         """Return what trials were expected to score when that was last asked."""
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(schema.estimates)).mappings()
             return {row["trial"]: Estimate(row["mean"], row["standard_error"]) for row in rows}
+
+    def advice(self) -> Advice | None:
+        """Return the advice that came with the estimates."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(schema.advice)).mappings().one_or_none()
+            return None if row is None else Advice(**row)
 
     def put_heldout(
         self, trial: int, seeds: Sequence[int], score: Score, images: Sequence[str]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fabricbo.protocols import Estimate, Estimator, History
+from fabricbo.protocols import Advice, Estimate, Estimator, History
 from fabricbo.records import Direction, Reference, Round, Score, Trial, TrialStatus
 from fabricbo.scoring import ObjectiveError, declaration
 from fabricbo.space import ActionSpace
@@ -137,6 +137,11 @@ class Study:
         found = self._store.estimates()
         done = {trial.index for trial in self.trials if trial.score is not None}
         return found if found.keys() == done else {}
+
+    @property
+    def advice(self) -> Advice | None:
+        """Whether it is worth going on, as of the last estimates; None where nobody can say."""
+        return self._store.advice() if self.estimates else None
 
     def best(self) -> Trial | None:
         """Return the best of the done trials, the first of equals; None without any.
@@ -272,7 +277,8 @@ class Study:
         """Have the trials estimated; without that the means decide which is the best."""
         proposer = self._needed_parts().proposer
         if isinstance(proposer, Estimator):
-            self._store.put_estimates(proposer.estimate(self.history))
+            history = self.history
+            self._store.put_estimates(proposer.estimate(history), proposer.advise(history))
 
     def _needed_parts(self) -> Parts:
         if self._parts is None:

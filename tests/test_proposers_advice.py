@@ -1,0 +1,83 @@
+"""Advice on whether to go on."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from experiments.benchmark.synthetic import synthetic
+from fabricbo.proposers import AxProposer, SobolProposer
+from fabricbo.proposers.advice import TOLERANCE, calibrated
+from fabricbo.protocols import Estimator, History
+from fabricbo.records import Score, Trial, TrialStatus
+
+
+def history_of(trials: int, *, factor: float = 1.0, sign: int = 1) -> History:
+    """Return a Sobol history of a problem of two scalars; scores are multiplied."""
+    problem = synthetic("scalars-2", 1)
+    direction = "maximize" if sign > 0 else "minimize"
+    history = History(problem.space, problem.pool(0), (), direction, 1)  # type: ignore[arg-type]
+    for index in range(trials):
+        action = SobolProposer().propose(history).action
+        values = tuple(sign * factor * v for v in problem.evaluate(action, index).values)
+        trial = Trial(index, 1, action, "sobol", (1,), TrialStatus.DONE, Score(values))
+        history = replace(history, trials=(*history.trials, trial))
+    return history
+
+
+def test_our_proposer_can_advise() -> None:
+    assert isinstance(AxProposer(), Estimator)
+    assert not isinstance(SobolProposer(), Estimator)
+
+
+def test_no_advice_after_a_few_trials() -> None:
+    assert AxProposer().advise(history_of(4)) is None
+    assert AxProposer().advise(history_of(5)) is not None
+
+
+def test_more_trials_make_surer_and_leave_less_to_gain() -> None:
+    few, many = AxProposer().advise(history_of(6)), AxProposer().advise(history_of(60))
+    assert few is not None and many is not None
+    assert 0 < few.probability < many.probability < 1
+    assert many.expected_gain < few.expected_gain
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_advice_is_in_units_of_the_score_whatever_the_direction(sign: int) -> None:
+    plain = AxProposer().advise(history_of(15))
+    scaled = AxProposer().advise(history_of(15, factor=100.0, sign=sign))
+    assert plain is not None and scaled is not None
+    assert scaled.probability == pytest.approx(plain.probability, abs=0.02)
+    assert scaled.tolerance == pytest.approx(100 * plain.tolerance, rel=0.01)
+    assert scaled.expected_gain == pytest.approx(100 * plain.expected_gain, rel=0.05)
+
+
+def test_tolerance_is_a_share_of_the_range_of_estimates() -> None:
+    history = history_of(15)
+    advice, estimates = AxProposer().advise(history), AxProposer().estimate(history)
+    means = [estimate.mean for estimate in estimates.values()]
+    assert advice is not None
+    assert advice.tolerance == pytest.approx(TOLERANCE * (max(means) - min(means)))
+
+
+def test_the_same_history_gives_the_same_advice_and_no_global_generator_moves() -> None:
+    history = history_of(10)
+    np.random.seed(3)
+    before = np.random.get_state()[1].copy()
+    assert AxProposer().advise(history) == AxProposer().advise(history)
+    assert np.array_equal(before, np.random.get_state()[1])
+
+
+def test_equal_scores_leave_nothing_to_choose() -> None:
+    history = history_of(8)
+    flat = tuple(replace(trial, score=Score((1.0, 1.0))) for trial in history.trials)
+    advice = AxProposer().advise(replace(history, trials=flat))
+    assert advice is not None
+    assert math.isfinite(advice.expected_gain)
+
+
+def test_calibration_is_monotone_and_never_certain() -> None:
+    shares = [calibrated(raw) for raw in np.linspace(0, 1, 21)]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < shares[-1] < 1
