@@ -1,7 +1,7 @@
 """Proposers: who picks the next action.
 
-Names are loaded when they are first used, so that importing this package loads neither
-torch nor ax.
+Names are loaded when they are first used, so that importing this package loads none of torch,
+ax and optuna.
 """
 
 from importlib import import_module
@@ -9,15 +9,46 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fabricbo.proposers.ax_proposer import AxProposer
+    from fabricbo.proposers.ax_stock import StockAxProposer
     from fabricbo.proposers.baselines import HandProposer, RandomProposer, SobolProposer
+    from fabricbo.proposers.cma_es import CmaEsProposer
+    from fabricbo.proposers.optuna_proposer import OptunaProposer
+    from fabricbo.proposers.presets import PRESETS
+    from fabricbo.proposers.registry import (
+        PROPOSERS,
+        ProposerError,
+        check_proposer,
+        make_proposer,
+    )
 
-__all__ = ["AxProposer", "HandProposer", "RandomProposer", "SobolProposer"]
+__all__ = [
+    "PRESETS",
+    "PROPOSERS",
+    "AxProposer",
+    "CmaEsProposer",
+    "HandProposer",
+    "OptunaProposer",
+    "ProposerError",
+    "RandomProposer",
+    "SobolProposer",
+    "StockAxProposer",
+    "check_proposer",
+    "make_proposer",
+]
 
 _MODULES = {
+    "PRESETS": "presets",
+    "PROPOSERS": "registry",
     "AxProposer": "ax_proposer",
+    "CmaEsProposer": "cma_es",
     "HandProposer": "baselines",
+    "OptunaProposer": "optuna_proposer",
+    "ProposerError": "registry",
     "RandomProposer": "baselines",
     "SobolProposer": "baselines",
+    "StockAxProposer": "ax_stock",
+    "check_proposer": "registry",
+    "make_proposer": "registry",
 }
 
 

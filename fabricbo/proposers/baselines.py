@@ -4,6 +4,8 @@ All but the first trial of `RandomProposer` and `SobolProposer` ignore the score
 proposer they start from the hand settings, so that studies can be compared trial by trial.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,9 +19,25 @@ _ATTEMPTS = 64
 class HandProposer:
     """Proposes the hand settings every time: what a study gains nothing from."""
 
+    def __init__(self, settings: Mapping[str, float] | None = None) -> None:
+        """Make a proposer.
+
+        Args:
+            settings: other hand settings by name, such as one of `presets.PRESETS`, to be
+                proposed from the second trial on. Those that the space does not allow stay as
+                in the space.
+        """
+        self._settings = dict(settings or {})
+
     def propose(self, history: History, /) -> Proposal:
         """Return the hand settings with the present pool."""
-        return Proposal(history.space.hand_action(history.pool), source="hand")
+        space, pool = history.space, history.pool
+        domains = space.domains
+        allowed = {n: v for n, v in self._settings.items() if n in domains and v in domains[n]}
+        if not history.trials or not allowed:
+            return Proposal(space.hand_action(pool), source="hand")
+        roles = {reference.id: reference.hand_role for reference in pool}
+        return Proposal(space.action(allowed, roles, pool), source="hand")
 
 
 class RandomProposer:

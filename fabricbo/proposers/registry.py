@@ -1,0 +1,103 @@
+"""The proposers that come with fabricbo, by name.
+
+The protocol needs no registry: any object with `propose` is a proposer. The names are for study
+files and benchmarks. What a proposer is made of is imported when it is made.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.util import find_spec
+
+from fabricbo.proposers.baselines import HandProposer, RandomProposer, SobolProposer
+from fabricbo.proposers.embeddings import Embed
+from fabricbo.protocols import Proposer
+
+
+class ProposerError(ValueError):
+    """A proposer is not known, or what it needs is not installed."""
+
+
+def make_proposer(name: str, embed: Embed | None = None) -> Proposer:
+    """Make a proposer.
+
+    Args:
+        name: one of `PROPOSERS`.
+        embed: images of references to embeddings, `n x d`, for a proposer that can use them.
+
+    Raises:
+        ProposerError: the name is not known, or what the proposer needs is not installed.
+    """
+    check_proposer(name)
+    return _KINDS[name].make(embed)
+
+
+def check_proposer(name: str) -> None:
+    """Check that a proposer can be made, without loading anything.
+
+    Raises:
+        ProposerError: the name is not known, or what the proposer needs is not installed.
+    """
+    if name not in _KINDS:
+        near = get_close_matches(name, _KINDS, n=2)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ProposerError(f"must be one of {', '.join(_KINDS)}, got {name!r}{hint}")
+    missing = [module for module in _KINDS[name].needs if find_spec(module) is None]
+    if missing:
+        raise ProposerError(
+            f"{name} needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} "
+            "not installed; install what fabricbo leaves out: pip install 'fabricbo[optuna]'"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    does: str
+    make: Callable[[Embed | None], Proposer]
+    needs: tuple[str, ...] = ()
+    """Modules of the extra `optuna`."""
+
+
+def _fabricbo(embed: Embed | None) -> Proposer:
+    from fabricbo.proposers.ax_proposer import AxProposer
+
+    return AxProposer(embed=embed)
+
+
+def _ax(_: Embed | None) -> Proposer:
+    from fabricbo.proposers.ax_stock import StockAxProposer
+
+    return StockAxProposer()
+
+
+def _optuna_tpe(_: Embed | None) -> Proposer:
+    from fabricbo.proposers.optuna_proposer import OptunaProposer
+
+    return OptunaProposer("tpe")
+
+
+def _optuna_gp(_: Embed | None) -> Proposer:
+    from fabricbo.proposers.optuna_proposer import OptunaProposer
+
+    return OptunaProposer("gp")
+
+
+def _cmaes(_: Embed | None) -> Proposer:
+    from fabricbo.proposers.cma_es import CmaEsProposer
+
+    return CmaEsProposer()
+
+
+_KINDS: Mapping[str, _Kind] = {
+    "fabricbo": _Kind("a Gaussian process that knows what a reference is", _fabricbo),
+    "hand": _Kind("the hand settings, always", lambda _: HandProposer()),
+    "random": _Kind("uniformly random actions", lambda _: RandomProposer()),
+    "sobol": _Kind("a scrambled Sobol sequence", lambda _: SobolProposer()),
+    "ax": _Kind("what Ax itself chooses for the search space", _ax),
+    "optuna-tpe": _Kind("Optuna's Tree-structured Parzen Estimator", _optuna_tpe, ("optuna",)),
+    "optuna-gp": _Kind("Optuna's Gaussian process", _optuna_gp, ("optuna",)),
+    "cmaes": _Kind("CMA-ES on the unit cube, by Optuna", _cmaes, ("optuna", "cmaes")),
+}
+
+PROPOSERS: Mapping[str, str] = {name: kind.does for name, kind in _KINDS.items()}
+"""What each proposer proposes after the hand settings, by name."""
