@@ -65,10 +65,11 @@ def resume_study(
 
 def load_parts(settings: StudySettings, objective: Objective | None, device: str) -> Parts:
     """Load what a study works with; what fails soonest and cheapest comes first."""
+    _check_proposer(settings)
     checkpoint = _checkpoint(settings, device)
     objective = objective or _objective(settings)
     sampler = load_sampler(settings, checkpoint)
-    return Parts(load_proposer(objective, sampler), sampler, objective)
+    return Parts(load_proposer(settings, objective, sampler), sampler, objective)
 
 
 def _objective(settings: StudySettings) -> Objective:
@@ -77,11 +78,22 @@ def _objective(settings: StudySettings) -> Objective:
     return load_objective(settings.objective.name, settings.objective.options)
 
 
-def load_proposer(objective: Objective, sampler: Sampler) -> Proposer:
-    """Make the proposer; the objective's own embeddings say best which references are alike."""
-    from fabricbo.proposers import AxProposer
+def _check_proposer(settings: StudySettings) -> None:
+    # Not among the settings' own checks: a study knows no concrete proposer.
+    from fabricbo.proposers import ProposerError, check_proposer
 
-    return AxProposer(embed=getattr(objective, "embed", None) or getattr(sampler, "embed", None))
+    try:
+        check_proposer(settings.proposer)
+    except ProposerError as error:
+        raise SettingsError(f"proposer: {error}") from None
+
+
+def load_proposer(settings: StudySettings, objective: Objective, sampler: Sampler) -> Proposer:
+    """Make the proposer; the objective's own embeddings say best which references are alike."""
+    from fabricbo.proposers import make_proposer
+
+    embed = getattr(objective, "embed", None) or getattr(sampler, "embed", None)
+    return make_proposer(settings.proposer, embed)
 
 
 def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:

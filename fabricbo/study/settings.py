@@ -187,6 +187,8 @@ class StudySettings(_Settings):
     """How many images of baseline and best each are drawn at the end, with seeds that the search
     never saw; 0 leaves the comparison out."""
     seed: int = Field(default=0, ge=0, lt=2**32)
+    proposer: str = Field(default="fabricbo", min_length=1)
+    """Who picks the actions: a name that `fabricbo.compose` knows, which checks it."""
     storage: File = Path("studies")
     """Folder that holds studies."""
     checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings)
