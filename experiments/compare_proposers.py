@@ -27,23 +27,12 @@ from experiments.benchmark.play import Results, Run, play
 from experiments.benchmark.problem import Problem, ProblemError, load_problem
 from experiments.benchmark.summary import Summary, median_trials, summarise, wins
 from experiments.benchmark.synthetic import SHAPES, synthetic
-from fabricbo.proposers import AxProposer, RandomProposer, SobolProposer
-from fabricbo.protocols import Proposer
+from fabricbo.proposers import PROPOSERS, ProposerError, check_proposer, make_proposer
 
 FIRST_REPORTING_SEED = 100
 OURS = "fabricbo"
-PROPOSERS = {
-    OURS: AxProposer,
-    "sobol": SobolProposer,
-    "random": RandomProposer,
-}
-
-
-def make(name: str, problem: Problem) -> Proposer:
-    """Make a proposer; ours is told how references look, as a study does it."""
-    if name == OURS:
-        return AxProposer(embed=problem.embed)
-    return PROPOSERS[name]()
+NAMES = tuple(name for name in PROPOSERS if name not in ("hand", "ax"))
+"""Compared where nothing else is asked for; stock Ax takes seconds a suggestion."""
 
 
 def played(options: argparse.Namespace) -> list[Run]:
@@ -60,7 +49,7 @@ def played(options: argparse.Namespace) -> list[Run]:
 
 
 def _begin(problem: Problem, proposer: str, trials: int, seed: int) -> Run:
-    run = play(problem, proposer, make(proposer, problem), trials, seed)
+    run = play(problem, proposer, make_proposer(proposer, problem.embed), trials, seed)
     print(f"{problem.name}, seed {seed}, {proposer}: {run.best[-1]:.3f}", file=sys.stderr)
     return run
 
@@ -126,11 +115,13 @@ def main() -> None:
     torch.set_num_threads(1)
     if options.smoke:
         options.problem, options.seeds, options.trials = ["scalars-2", "pool-4"], 2, 10
-    unknown = sorted(set(options.proposers) - set(PROPOSERS))
-    if unknown:
-        raise SystemExit(f"proposer must be one of {', '.join(PROPOSERS)}, got {unknown[0]!r}")
+        options.proposers = (OURS, "sobol", "random")
     try:
+        for name in options.proposers:
+            check_proposer(name)
         runs = played(options)
+    except ProposerError as error:
+        raise SystemExit(f"proposer {error}") from error
     except ProblemError as error:
         raise SystemExit(str(error)) from error
     summaries = summarise(runs)
@@ -165,8 +156,12 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         help=f"{', '.join(SHAPES)}, or module:name or file.py:name; may be repeated",
     )
-    names = ",".join(PROPOSERS)
-    parser.add_argument("--proposers", type=lambda text: text.split(","), default=names.split(","))
+    parser.add_argument(
+        "--proposers",
+        type=lambda text: text.split(","),
+        default=NAMES,
+        help=f"of {', '.join(PROPOSERS)}; default: {','.join(NAMES)}",
+    )
     parser.add_argument("--trials", type=int, default=30, help="the hand settings included")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--tuning", action="store_true", help="instances that may be tuned on")

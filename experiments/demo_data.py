@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter, ImageOps
+from PIL import Image, ImageOps
+
+from experiments.demo_styles import DRAW, STYLE_SOURCES, mosaic, render
+from fabricbo.demo.tasks import TASKS
 
 SIZE = 64
 PACKAGES = {
@@ -31,33 +34,53 @@ ICONS: Mapping[str, str] = {
     "dog": "dog-face",
     "fox": "fox",
     "bear": "bear",
+    "panda": "panda",
+    "pig": "pig-face",
+    "mouse": "mouse-face",
+    "lion": "lion",
     "rabbit": "rabbit-face",
     "frog": "frog",
+    "owl": "owl",
     "penguin": "penguin",
+    "whale": "whale",
     "fish": "tropical-fish",
     "turtle": "turtle",
     "butterfly": "butterfly",
-    "octopus": "octopus",
+    "ghost": "ghost",
+    "robot": "robot",
     "apple": "red-apple",
     "strawberry": "strawberry",
     "banana": "banana",
+    "watermelon": "watermelon",
+    "avocado": "avocado",
     "donut": "doughnut",
     "pizza": "pizza",
+    "cupcake": "cupcake",
     "mushroom": "mushroom",
     "tulip": "tulip",
+    "sunflower": "sunflower",
     "cactus": "cactus",
+    "tree": "evergreen-tree",
+    "pumpkin": "jack-o-lantern",
     "car": "automobile",
+    "bus": "bus",
     "sailboat": "sailboat",
     "rocket": "rocket",
+    "balloon": "balloon",
     "house": "house",
     "heart": "red-heart",
     "star": "star",
+    "moon": "crescent-moon",
     "umbrella": "umbrella",
-    "guitar": "guitar",
     "crown": "crown",
+    "diamond": "gem-stone",
+    "bell": "bell",
+    "gift": "wrapped-gift",
+    "teapot": "teapot",
+    "anchor": "anchor",
 }
 CONCEPTS = tuple(ICONS)
-STYLES = ("3d", "sticker", "sketch", "pixel", "monochrome", "gold")
+STYLES = tuple(STYLE_SOURCES)
 BACKGROUNDS: Mapping[str, tuple[int, int, int]] = {
     "red": (214, 72, 66),
     "orange": (244, 152, 60),
@@ -164,77 +187,11 @@ def draw_layers(folder: Path) -> dict[tuple[str, str], Image.Image]:
     icons = fetch_icons(folder)
     layers = {}
     for concept in CONCEPTS:
-        noto, fluent, flat = (_render(icons[name][concept]) for name in PACKAGES)
-        layers.update(
-            {
-                (concept, "3d"): fluent,
-                (concept, "sticker"): _sticker(noto),
-                (concept, "sketch"): _sketch(noto),
-                (concept, "pixel"): _pixel(flat),
-                (concept, "monochrome"): _tinted(noto, "#101014", "#f4f4f6"),
-                (concept, "gold"): _tinted(fluent, "#4a2c00", "#fff3b0", "#e0a010"),
-            }
-        )
+        drawings = {name: render(icons[name][concept]) for name in PACKAGES}
+        for style in STYLES:
+            drawing = drawings[STYLE_SOURCES[style]]
+            layers[concept, style] = DRAW[style](drawing)
     return layers
-
-
-def _render(svg: str, size: int = 128, margin: int = 8) -> Image.Image:
-    import io
-
-    import resvg_py
-
-    inner = size - 2 * margin
-    data = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=inner, height=inner))
-    canvas = Image.new("RGBA", (size, size))
-    canvas.paste(Image.open(io.BytesIO(data)).convert("RGBA"), (margin, margin))
-    return canvas
-
-
-def _grown(alpha: Image.Image, pixels: int) -> Image.Image:
-    return alpha.filter(ImageFilter.MaxFilter(2 * pixels + 1))
-
-
-def _filled(color: str, alpha: Image.Image) -> Image.Image:
-    layer = Image.new("RGBA", alpha.size, color)
-    layer.putalpha(alpha)
-    return layer
-
-
-def _sticker(icon: Image.Image) -> Image.Image:
-    alpha = icon.getchannel("A")
-    line, rim = _filled("#26262e", _grown(alpha, 8)), _filled("white", _grown(alpha, 6))
-    return Image.alpha_composite(Image.alpha_composite(line, rim), icon)
-
-
-def _sketch(icon: Image.Image) -> Image.Image:
-    """Ink lines where the picture has edges, on paper."""
-    alpha = icon.getchannel("A").point(lambda a: 255 if a > 127 else 0)
-    flat = Image.alpha_composite(Image.new("RGBA", icon.size, "white"), icon).convert("RGB")
-    edges = [
-        ImageChops.subtract(c.filter(ImageFilter.MaxFilter(5)), c.filter(ImageFilter.MinFilter(3)))
-        for c in flat.filter(ImageFilter.GaussianBlur(1)).split()
-    ]
-    inner = ImageChops.lighter(ImageChops.lighter(edges[0], edges[1]), edges[2])
-    inner = inner.point(lambda v: 255 if v > 75 else 0)
-    outline = ImageChops.subtract(_grown(alpha, 2), alpha.filter(ImageFilter.MinFilter(3)))
-    ink = ImageChops.lighter(ImageChops.darker(inner, alpha), outline)
-    paper = _filled("#f7f0dc", alpha)
-    return Image.alpha_composite(paper, _filled("#1c1c3c", ink))
-
-
-def _pixel(icon: Image.Image) -> Image.Image:
-    small = icon.resize((16, 16), Image.Resampling.BOX)
-    hard = small.getchannel("A").point(lambda a: 255 if a > 110 else 0)
-    small.putalpha(hard)
-    return small.resize(icon.size, Image.Resampling.NEAREST)
-
-
-def _tinted(icon: Image.Image, black: str, white: str, mid: str | None = None) -> Image.Image:
-    on_grey = Image.alpha_composite(Image.new("RGBA", icon.size, "#808080"), icon)
-    luminance = ImageOps.autocontrast(on_grey.convert("L"), cutoff=1)
-    tinted = ImageOps.colorize(luminance, black, white, mid=mid).convert("RGBA")
-    tinted.putalpha(icon.getchannel("A"))
-    return tinted
 
 
 def compose(
@@ -243,18 +200,21 @@ def compose(
     """Lay an object on its background, a little shifted, scaled and perhaps mirrored."""
     amount = 1.0 if jitter else 0.0
     colour = tuple(
-        min(255, max(0, round(c + amount * rng.uniform(-10, 10))))
+        min(255, max(0, round(c + amount * rng.uniform(-8, 8))))
         for c in BACKGROUNDS[attributes.background]
     )
-    picture = Image.new("RGB", layer.size, colour)
     if jitter and rng.random() < 0.5:
         layer = ImageOps.mirror(layer)
-    side = round(layer.width * (1 + amount * rng.uniform(-0.12, 0.06)))
+    side = round(layer.width * (1 + amount * rng.uniform(-0.10, 0.05)))
     scaled = layer.resize((side, side), Image.Resampling.BILINEAR)
-    at = tuple((layer.width - side) // 2 + round(amount * rng.uniform(-6, 6)) for _ in range(2))
-    picture.paste(scaled, at, scaled)
-    box = Image.Resampling.BOX
-    return picture.resize((SIZE, SIZE), box)
+    at = tuple((layer.width - side) // 2 + 2 * round(amount * rng.uniform(-2, 2)) for _ in range(2))
+    placed = Image.new("RGBA", layer.size)
+    placed.paste(scaled, at)
+    if attributes.style == "pixel":
+        placed = mosaic(placed)
+    picture = Image.new("RGB", layer.size, colour)
+    picture.paste(placed, mask=placed)
+    return picture.resize((SIZE, SIZE), Image.Resampling.BOX)
 
 
 def pictures(folder: Path, count: int, seed: int) -> Iterator[tuple[Attributes, np.ndarray]]:
@@ -268,32 +228,33 @@ def pictures(folder: Path, count: int, seed: int) -> Iterator[tuple[Attributes, 
         yield attributes, np.asarray(compose(layer, attributes, rng))
 
 
-REFERENCES: Mapping[str, tuple[str, ...]] = {
-    "references": (
-        *("cat-sketch-green", "cat-gold-blue", "fox-monochrome-yellow", "rocket-pixel-purple"),
-        *("dog-3d-pink", "penguin-sticker-orange", "bear-gold-purple", "rabbit-sketch-pink"),
-        *("frog-monochrome-red", "turtle-3d-blue", "butterfly-sticker-gray", "octopus-gold-green"),
-        *("strawberry-pixel-yellow", "donut-sketch-orange", "mushroom-sticker-blue"),
-        "tulip-gold-gray",
-    ),
-    "pool": (
-        *("house-sketch-purple", "star-sketch-yellow", "apple-3d-green", "car-sticker-green"),
-        *("heart-gold-red", "crown-gold-orange", "guitar-monochrome-pink", "fish-3d-orange"),
-    ),
-}
-"""Pictures that are shipped, by folder; named `concept-style-background`."""
-_NOTO = {"source": "Noto Emoji", "package": "@iconify-json/noto", "licence": "Apache-2.0"}
-_FLUENT = {"source": "Fluent Emoji", "package": "@iconify-json/fluent-emoji", "licence": "MIT"}
-_FLAT = {**_FLUENT, "package": "@iconify-json/fluent-emoji-flat"}
+_REFERENCES = (
+    *("cat-gold-blue", "rocket-pixel-purple", "dog-3d-pink", "penguin-sticker-orange"),
+    *("bear-gold-purple", "rabbit-sketch-pink", "frog-monochrome-red", "turtle-3d-blue"),
+    *("butterfly-sticker-gray", "panda-gold-green", "strawberry-pixel-yellow"),
+    *("donut-sketch-orange", "mushroom-sticker-blue", "tulip-gold-gray"),
+)
+
+
+def bundled_pictures() -> dict[str, tuple[str, ...]]:
+    """Return the pictures that are shipped, by folder; named `concept-style-background`."""
+    targets = tuple(task.target for task in TASKS.values())
+    pools = {f"pools/{name}": task.pool for name, task in TASKS.items()}
+    return {"references": (*targets, *_REFERENCES), **pools}
+
+
 SOURCES: Mapping[str, Mapping[str, str]] = {
-    "3d": _FLUENT,
-    "sticker": _NOTO,
-    "sketch": _NOTO,
-    "pixel": _FLAT,
-    "monochrome": _NOTO,
-    "gold": _FLUENT,
+    "noto": {"source": "Noto Emoji", "licence": "Apache-2.0"},
+    "fluent-emoji": {"source": "Fluent Emoji", "licence": "MIT"},
+    "fluent-emoji-flat": {"source": "Fluent Emoji", "licence": "MIT"},
 }
-"""Where the drawing of each style comes from."""
+"""Whose drawings a package holds."""
+
+
+def source(style: str) -> dict[str, str]:
+    """Return where the drawings of a style come from."""
+    name = STYLE_SOURCES[style]
+    return {**SOURCES[name], "package": PACKAGES[name].rpartition("@")[0]}
 
 
 def contact_sheet(folder: Path, seed: int = 0) -> Image.Image:

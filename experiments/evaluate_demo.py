@@ -8,8 +8,10 @@
 `style_share_weight_0` and `style_share_weight_08` are the shares in the style of two liked
 references of one style and background, for prompts that name the object only, at feedback weights
 0 and 0.8 over the whole window; `concept_weight_08` is the share whose object is right then.
-`judge_concept` and so on tell how well the judge names real pictures that it never saw; they and
-the references come from the validation pictures of `experiments.train_demo --stage data`.
+`style_share_disliked` is the share in that style when the same two are disliked instead.
+`judge_concept` and so on tell how well the judge names real pictures that it never saw; `scorer_*`
+and `preference_agreement` tell the same of the scorers, `psnr` of the autoencoder, in dB. They
+and the references come from the validation pictures of `experiments.train_demo --stage data`.
 """
 
 import argparse
@@ -24,13 +26,14 @@ import torch
 from PIL import Image
 
 from experiments.demo_data import BACKGROUNDS, CONCEPTS, STYLES, Attributes, every_combination
-from experiments.demo_training import dataset
+from experiments.demo_training import dataset, scorer, taste
+from experiments.demo_training.autoencoder import psnr
 from experiments.demo_training.export import load_judge
 from experiments.demo_training.judge import Judge, accuracy, name_attributes, shares
 from experiments.demo_training.pixels import grid, to_tensor
-from fabricbo.demo import references
+from fabricbo.demo import preference_scorer_folder, references, scorer_folder
 from fabricbo.imagefiles import pixel_hash
-from fabricbo.records import Action, FabricParams, Reference
+from fabricbo.records import Action, FabricParams, Reference, Role
 from fabricbo.sampler import Checkpoint, FabricSampler, load_pipeline
 
 PARAMS = FabricParams(
@@ -86,10 +89,10 @@ def draw_named(sampler: FabricSampler, count: int) -> Drawn:
     return Drawn(images, wanted)
 
 
-def draw_liked(
-    sampler: FabricSampler, pool: Sequence[Shown], groups: int, weight: float
+def draw_with_references(
+    sampler: FabricSampler, pool: Sequence[Shown], groups: int, weight: float, role: Role
 ) -> tuple[Drawn, list[Shown]]:
-    """Draw pictures whose prompt names the object only, with two liked references a group.
+    """Draw pictures whose prompt names the object only, with two references a group.
 
     Returns:
         The pictures, wanted in style and background of their references, and the references.
@@ -101,7 +104,8 @@ def draw_liked(
         pair = choose_pair(pool, style, background, rng)
         concepts = [c for c in CONCEPTS if c not in {p.attributes.concept for p in pair}]
         wanted = [Attributes(c, style, background) for c in rng.sample(concepts, BATCH)]
-        action = Action(replace(PARAMS, max_weight=weight), tuple(p.reference() for p in pair))
+        used_as = {role.value: tuple(p.reference() for p in pair)}
+        action = Action(replace(PARAMS, max_weight=weight), **used_as)
         prompts = [attributes.caption().split(" on a ")[0] for attributes in wanted]
         seeds = range(2_000_000 + group * BATCH, 2_000_000 + (group + 1) * BATCH)
         drawn.images.extend(sampler(action, prompts, seeds))
@@ -140,19 +144,23 @@ def evaluate(sampler: FabricSampler, judge: Judge, pool: Sequence[Shown], size: 
         The shares, and pictures by name of what they belong to.
     """
     named = draw_named(sampler, size.named)
-    without, _ = draw_liked(sampler, pool, size.groups, 0.0)
-    liked, used = draw_liked(sampler, pool, size.groups, 0.8)
-    at_0, at_08 = without.judged(judge), liked.judged(judge)
+    without, _ = draw_with_references(sampler, pool, size.groups, 0.0, Role.LIKED)
+    liked, used = draw_with_references(sampler, pool, size.groups, 0.8, Role.LIKED)
+    disliked, _ = draw_with_references(sampler, pool, size.groups, 0.8, Role.DISLIKED)
+    at_0, at_08, against = (drawn.judged(judge) for drawn in (without, liked, disliked))
     result = {
         "images": size.named,
         **named.judged(judge),
         "feedback_images": len(liked.images),
         "style_share_weight_0": at_0["style"],
         "style_share_weight_08": at_08["style"],
+        "style_share_disliked": against["style"],
         "background_share_weight_0": at_0["background"],
         "background_share_weight_08": at_08["background"],
+        "background_share_disliked": against["background"],
         "concept_weight_0": at_0["concept"],
         "concept_weight_08": at_08["concept"],
+        "concept_disliked": against["concept"],
     }
     pairs = [p.image for p in used]
     rows = [
@@ -160,9 +168,28 @@ def evaluate(sampler: FabricSampler, judge: Judge, pool: Sequence[Shown], size: 
         for g in range(min(size.groups, 12))
     ]
     return result, {
-        "named": grid(named.images[:80], 10),
+        "front_page": grid(named.images[:50], 10),
+        "named": grid(named.images, 24),
         "weight_0": grid(without.images[:96], BATCH),
+        "disliked": grid(disliked.images[:96], BATCH),
         "weight_08": grid([image for row in rows for image in row], BATCH + 2),
+    }
+
+
+def networks(pictures: dataset.Pictures, pipeline: Any) -> dict[str, float]:
+    """Measure autoencoder, scorer and preference scorer on real pictures."""
+    import open_clip
+    from transformers import AutoModel
+
+    name = f"local-dir:{scorer_folder()}"
+    scorer_model = open_clip.create_model_and_transforms(name)[0].eval()
+    preference = AutoModel.from_pretrained(preference_scorer_folder(), dtype=torch.float32).eval()
+    tokenizer = pipeline.tokenizer
+    found = scorer.quality(scorer_model, pictures, tokenizer)
+    return {
+        "psnr": psnr(pipeline.vae, pictures, len(pictures)),
+        **{f"scorer_{name}": value for name, value in found.items()},
+        "preference_agreement": taste.agreement(preference, pictures, tokenizer),
     }
 
 
@@ -185,6 +212,8 @@ def main() -> None:
     result, grids = evaluate(sampler, judge, pool, size)
     result |= {f"judge_{name}": share for name, share in accuracies.items()}
     result["judge_images"] = len(pool)
+    if not options.smoke:
+        result |= networks(pictures, sampler.pipeline)
     options.grids.mkdir(parents=True, exist_ok=True)
     for name, picture in grids.items():
         picture.save(options.grids / f"{name}.png")

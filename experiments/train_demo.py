@@ -4,9 +4,9 @@
     python -m experiments.train_demo --stage diffusion --minutes 30
     python -m experiments.train_demo --smoke                # every stage for seconds, no network
 
-Stages: data, autoencoder, diffusion, decoder, scorer, judge, export. Each can be stopped at any
-moment and goes on where its last checkpoint was, at most two minutes earlier; `--no-resume`
-begins it anew. Logs go to the terminal, sample grids to the folder.
+Stages: data, autoencoder, diffusion, decoder, scorer, preference, judge, export. Each can be
+stopped at any moment and goes on where its last checkpoint was, at most two minutes earlier;
+`--no-resume` begins it anew. Logs go to the terminal, sample grids to the folder.
 """
 
 import argparse
@@ -22,21 +22,22 @@ from fabricbo.torchvision_compat import ensure_importable
 ensure_importable()
 
 from experiments import demo_data  # noqa: E402
-from experiments.demo_training import autoencoder, dataset, diffusion, judge, scorer  # noqa: E402
+from experiments.demo_training import autoencoder, dataset, diffusion, judge, scorer, taste  # noqa: E402
 from experiments.demo_training.export import export_all, save_reference_pictures  # noqa: E402
 from experiments.demo_training.tokens import new_tokenizer  # noqa: E402
 
 MINUTES: Mapping[str, float] = {
-    "autoencoder": 11.0,
-    "diffusion": 65.0,
-    "decoder": 36.0,
-    "scorer": 12.0,
-    "judge": 3.5,
+    "autoencoder": 19.0,
+    "diffusion": 78.0,
+    "decoder": 40.0,
+    "scorer": 15.0,
+    "preference": 18.0,
+    "judge": 5.0,
 }
 SMOKE_MINUTES = 0.03
 SMOKE_PICTURES = 256
 HELD_OUT = len(demo_data.every_combination())
-PICTURES = 20 * HELD_OUT
+PICTURES = 16 * HELD_OUT
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,17 @@ def train_scorer(plan: Plan) -> None:
     print("scorer:", scorer.quality(average, validation, tokenizer), flush=True)
 
 
+def train_preference(plan: Plan) -> None:
+    """Train the preference scorer and say how good it is."""
+    minutes = plan.minutes_of("preference")
+    average = taste.train_preference_scorer(plan.pictures(), plan.folder, minutes)
+    average.cpu().eval()
+    scorer.save_parameters(average, plan.folder / "preference.safetensors")
+    validation = dataset.load(plan.folder, "validation")
+    tokenizer = new_tokenizer(plan.folder / "tokenizer")
+    print(f"preference: {taste.agreement(average, validation, tokenizer):.3f} of pairs", flush=True)
+
+
 def train_judge(plan: Plan) -> None:
     """Train the judge and say how good it is."""
     average = judge.train_judge(plan.pictures(), plan.folder, plan.minutes_of("judge"))
@@ -149,7 +161,7 @@ def train_judge(plan: Plan) -> None:
 
 
 def export(plan: Plan) -> None:
-    """Write what is shipped: references, pipeline, scorer, judge."""
+    """Write what is shipped: references, pipeline, scorers, judge."""
     save_reference_pictures(plan.folder, plan.export_to)
     export_all(plan.folder, plan.export_to, plan.judge_to)
 
@@ -160,6 +172,7 @@ STAGES: Mapping[str, Callable[[Plan], None]] = {
     "diffusion": train_diffusion,
     "decoder": train_decoder,
     "scorer": train_scorer,
+    "preference": train_preference,
     "judge": train_judge,
     "export": export,
 }

@@ -12,14 +12,15 @@ from experiments import demo_data
 from experiments.demo_data import (
     BACKGROUNDS,
     CONCEPTS,
-    REFERENCES,
     SOURCES,
     STYLES,
     Attributes,
+    bundled_pictures,
     compose,
     every_combination,
     random_caption,
 )
+from experiments.demo_styles import STYLE_SOURCES
 from fabricbo.demo import references, references_folder
 
 CAT = Attributes("cat", "sketch", "blue")
@@ -85,9 +86,11 @@ def test_a_full_set_has_every_combination_equally_often(folder: Path) -> None:
 
 def test_bundled_references_say_what_they_show_and_whose_they_are() -> None:
     rows = references()
-    names = {f"{folder}/{name}.png" for folder, files in REFERENCES.items() for name in files}
+    names = {
+        f"{folder}/{name}.png" for folder, files in bundled_pictures().items() for name in files
+    }
     assert {str(row.path.relative_to(references_folder().parent)) for row in rows} == names
     for row in rows:
         assert Image.open(row.path).size == (64, 64)
         assert row.path.stem == f"{row.concept}-{row.style}-{row.background}"
-        assert row.licence == SOURCES[row.style]["licence"]
+        assert row.licence == SOURCES[STYLE_SOURCES[row.style]]["licence"]

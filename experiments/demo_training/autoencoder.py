@@ -1,10 +1,10 @@
-"""Stage 1: an autoencoder from 64 x 64 pictures to 8 x 8 latents of 16 channels.
+"""Stage 1: an autoencoder from 64 x 64 pictures to 8 x 8 latents of 32 channels.
 
-The decoder is learnt a second time, wider and with the encoder as it is: that costs a U-Net
-trained on its latents nothing, and is what makes pictures sharp.
+The decoder is trained on, with the encoder as it is, while the U-Net learns the latents: that
+costs the U-Net nothing, and is what makes pictures sharp.
 """
 
-from dataclasses import dataclass
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -15,40 +15,28 @@ from torch.nn import functional as F
 from experiments.demo_training.dataset import Pictures
 from experiments.demo_training.loop import Progress, Recipe, autocast, noise_like, train
 
-LATENT_CHANNELS = 16
+LATENT_CHANNELS = 32
 
 
-@dataclass(frozen=True)
-class DecoderShape:
-    """How large the decoder is."""
-
-    width: int = 48
-    blocks: tuple[int, ...] = (2, 2, 1, 0)
-    """Residual blocks at 8, 16, 32 and 64 pixels."""
-
-
-FINAL_DECODER = DecoderShape(64, (4, 3, 1, 0))
-
-
-def new_autoencoder(decoder: DecoderShape, width: int = 48) -> Any:
+def new_autoencoder() -> Any:
     """Make diffusers' `AutoencoderTiny`; it has no normalisation layers, which learn badly here."""
     from diffusers import AutoencoderTiny
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         vae = AutoencoderTiny(
-            encoder_block_out_channels=(width,) * 4,
-            decoder_block_out_channels=(decoder.width,) * 4,
-            num_encoder_blocks=(0, 1, 2, 2),
-            num_decoder_blocks=decoder.blocks,
+            encoder_block_out_channels=(48,) * 4,
+            decoder_block_out_channels=(64,) * 4,
+            num_encoder_blocks=(0, 1, 2, 3),
+            num_decoder_blocks=(5, 3, 1, 0),  # at 8, 16, 32 and 64 pixels
             latent_channels=LATENT_CHANNELS,
         )
     return vae.to(memory_format=torch.channels_last)
 
 
-def train_autoencoder(pictures: Pictures, folder: Path, minutes: float, batch: int = 32) -> Any:
+def train_autoencoder(pictures: Pictures, folder: Path, minutes: float, batch: int = 16) -> Any:
     """Learn to reproduce pictures."""
-    vae = new_autoencoder(DecoderShape()).to(pictures.device)
+    vae = new_autoencoder().to(pictures.device)
 
     def loss(generator: Generator) -> Tensor:
         _, images = pictures.random_batch(batch, generator)
@@ -61,26 +49,24 @@ def train_autoencoder(pictures: Pictures, folder: Path, minutes: float, batch: i
     def show(average: nn.Module, _progress: Progress) -> None:
         print(f"autoencoder: PSNR {psnr(average, pictures):.2f} dB", flush=True)
 
-    recipe = Recipe("autoencoder", minutes, learning_rate=1.5e-3, ema=0.995, weight_decay=0.0)
+    recipe = Recipe("autoencoder", minutes, learning_rate=1.5e-3, ema=0.998, weight_decay=0.0)
     return train(vae, loss, recipe, folder, show)
 
 
 def train_decoder(
-    encoder: Any, latents: Tensor, pictures: Pictures, folder: Path, minutes: float
+    trained: Any, latents: Tensor, pictures: Pictures, folder: Path, minutes: float
 ) -> Any:
-    """Learn the final decoder from latents; returns a whole autoencoder.
+    """Go on learning the decoder, from latents; returns a whole autoencoder.
 
     Args:
-        encoder: the autoencoder that made the latents.
+        trained: the autoencoder that made the latents.
         latents: of all pictures, as `encode_all` returns them.
         pictures: what to restore.
         folder: where training state is kept.
         minutes: how long.
     """
-    vae = new_autoencoder(FINAL_DECODER)
-    vae.encoder.load_state_dict(encoder.encoder.state_dict())
-    vae.register_to_config(scaling_factor=encoder.config.scaling_factor)
-    vae.to(pictures.device).encoder.requires_grad_(False)
+    vae = copy.deepcopy(trained).to(pictures.device, memory_format=torch.channels_last)
+    vae.encoder.requires_grad_(False)
     scale = vae.config.scaling_factor
 
     def loss(generator: Generator) -> Tensor:
@@ -96,7 +82,7 @@ def train_decoder(
     def show(average: nn.Module, _progress: Progress) -> None:
         print(f"decoder: PSNR {psnr(average, pictures):.2f} dB", flush=True)
 
-    recipe = Recipe("decoder", minutes, learning_rate=1.5e-3, ema=0.995, weight_decay=0.0)
+    recipe = Recipe("decoder", minutes, learning_rate=1e-3, ema=0.998, weight_decay=0.0)
     return train(vae, loss, recipe, folder, show)
 
 
@@ -116,7 +102,7 @@ def psnr(vae: Any, pictures: Pictures, count: int = 128) -> float:
 
 @torch.no_grad()
 def encode_all(vae: Any, pictures: Pictures) -> Tensor:
-    """Encode every picture; returns `n 16 8 8` latents of unit standard deviation times a factor.
+    """Encode every picture; returns `n 32 8 8` latents of unit standard deviation times a factor.
 
     The factor is written into the autoencoder's configuration, where pipelines look for it.
     """

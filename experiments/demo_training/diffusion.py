@@ -16,7 +16,7 @@ from experiments.demo_training.loop import Recipe, autocast, noise_like, train
 from experiments.demo_training.tokens import LENGTH
 
 TEXT_WIDTH = 128
-CHANNELS = (96, 192)
+CHANNELS = (96, 176)
 
 
 def new_unet(channels: tuple[int, ...] = CHANNELS) -> nn.Module:

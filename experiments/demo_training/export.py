@@ -1,4 +1,4 @@
-"""What is shipped: pipeline and scorer in half precision, reference pictures, the judge."""
+"""What is shipped: pipeline and scorers in half precision, reference pictures, the judge."""
 
 import json
 import random
@@ -9,19 +9,22 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from experiments.demo_data import REFERENCES, SOURCES, Attributes, compose, draw_layers
-from experiments.demo_training import diffusion, scorer
+from experiments.demo_data import Attributes, bundled_pictures, compose, draw_layers, source
+from experiments.demo_training import diffusion, scorer, taste
 from experiments.demo_training.judge import Judge
 from experiments.demo_training.tokens import new_tokenizer
 
 
 def export_all(folder: Path, target: Path, judge_target: Path) -> None:
-    """Write pipeline, scorer and judge from the training folder to where they are shipped."""
+    """Write pipeline, scorers and judge from the training folder to where they are shipped."""
     export_pipeline(folder, target / "checkpoint")
     tokenizer = new_tokenizer(folder / "tokenizer")
     model = scorer.new_scorer(scorer.model_config(len(tokenizer)))
     model.load_state_dict(load_file(folder / "scorer.safetensors"))
     scorer.export_scorer(model, target / "scorer")
+    preferences = taste.new_preference_scorer(len(tokenizer), tokenizer)
+    preferences.load_state_dict(load_file(folder / "preference.safetensors"))
+    taste.export_preference_scorer(preferences, tokenizer, target / "preference")
     judge_target.mkdir(parents=True, exist_ok=True)
     parameters = load_file(folder / "judge.safetensors")
     halves = {k: v.half() for k, v in parameters.items()}
@@ -68,12 +71,12 @@ def save_reference_pictures(folder: Path, target: Path) -> None:
     """Draw the pictures that are shipped, and write down what they show and where from."""
     layers = draw_layers(folder)
     rows = []
-    for name, files in REFERENCES.items():
+    for name, files in bundled_pictures().items():
         (target / name).mkdir(parents=True, exist_ok=True)
         for file in files:
             shown = Attributes(*file.split("-"))
             layer = layers[shown.concept, shown.style]
             picture = compose(layer, shown, random.Random(0), jitter=False)
             picture.save(target / name / f"{file}.png")
-            rows.append({"file": f"{name}/{file}.png", **asdict(shown), **SOURCES[shown.style]})
+            rows.append({"file": f"{name}/{file}.png", **asdict(shown), **source(shown.style)})
     (target / "references" / "references.json").write_text(json.dumps(rows, indent=1) + "\n")

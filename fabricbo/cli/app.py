@@ -60,13 +60,17 @@ def demo(
     storage: Storage = DEFAULT_STORAGE,
     device: Device = "auto",
     seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
+    task: Annotated[
+        str,
+        typer.Option(help="style-and-background, style-only, harmful-pool or diversity."),
+    ] = "style-and-background",
     as_json: Json = False,
 ) -> None:
     """Search, in a few minutes and offline, with the bundled model."""
     from fabricbo.cli.demo import demo_settings
     from fabricbo.cli.running import run_new
 
-    run_new(lambda: demo_settings(storage, seed), device, as_json=as_json)
+    run_new(lambda: demo_settings(storage, seed, task), device, as_json=as_json)
 
 
 @app.command()

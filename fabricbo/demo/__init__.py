@@ -15,7 +15,7 @@ class ReferencePicture:
     """A real picture that comes with the checkpoint, and what it shows."""
 
     path: Path
-    """A PNG of 64 x 64, in `references_folder()` or `pool_folder()`."""
+    """A PNG of 64 x 64, in `references_folder()` or below `pools_folder()`."""
     concept: str
     style: str
     background: str
@@ -40,13 +40,23 @@ def references_folder() -> Path:
     return _HERE / "references"
 
 
+def pools_folder() -> Path:
+    """Return the folder of the pools: one folder for each of `fabricbo.demo.tasks.TASKS`."""
+    return _HERE / "pools"
+
+
 def pool_folder() -> Path:
     """Return the folder of the pool of `fabricbo demo`."""
-    return _HERE / "pool"
+    return pools_folder() / "style-and-background"
+
+
+def preference_scorer_folder() -> Path:
+    """Return the folder of the preference scorer, in the layout of PickScore's repository."""
+    return _HERE / "preference"
 
 
 def references() -> tuple[ReferencePicture, ...]:
-    """Return all bundled pictures, those of the pool included, with what they show."""
+    """Return all bundled pictures, those of the pools included, with what they show."""
     rows = json.loads((references_folder() / "references.json").read_text(encoding="utf-8"))
     return tuple(
         ReferencePicture(

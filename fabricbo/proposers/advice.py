@@ -44,7 +44,8 @@ def _gains(surrogate: Surrogate, history: History, best: Trial, rng: np.random.G
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**31)))
         draws = surrogate.model.posterior(rows).rsample(torch.Size([_DRAWS])).squeeze(-1)
-    return (draws.amax(-1) - draws[:, 0]) * surrogate.unit.scale
+    gains: Tensor = (draws.amax(-1) - draws[:, 0]) * surrogate.unit.scale
+    return gains
 
 
 def calibrated(raw: float) -> float:
