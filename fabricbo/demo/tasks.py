@@ -106,6 +106,7 @@ _ALL = (
         ),
         helpful=("pumpkin-monochrome-purple", "bus-monochrome-green"),
         target="fox-monochrome-yellow",
+        good={"max_weight": 0.2, "feedback_end": 0.5},
     ),
     DemoTask(
         name="diversity",

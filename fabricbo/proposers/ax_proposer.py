@@ -24,7 +24,7 @@ class AxProposer:
     experiment that it keeps only saves copying the whole history at every turn.
     """
 
-    def __init__(self, initial_trials: int = 3, embed: Embed | None = None) -> None:
+    def __init__(self, initial_trials: int = 5, embed: Embed | None = None) -> None:
         """Make a proposer.
 
         Args:
