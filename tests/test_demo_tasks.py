@@ -50,7 +50,9 @@ def test_the_demo_takes_any_task_and_says_which_there_are(tmp_path: Any) -> None
     assert demo_settings(tmp_path, 0) == demo_settings(tmp_path, 0, DEFAULT_TASK)
     with pytest.raises(SettingsError, match="style-only"):
         demo_settings(tmp_path, 0, "nonsense")
-    shown = "".join(CliRunner().invoke(app, ["demo", "--help"], terminal_width=200).output.split())
+    shown = "".join(
+        CliRunner().invoke(app.app, ["demo", "--help"], terminal_width=200).output.split()
+    )
     assert all("".join(name.split()) in shown for name in TASKS)
 
 

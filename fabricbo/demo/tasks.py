@@ -98,15 +98,14 @@ _ALL = (
     DemoTask(
         name="harmful-pool",
         about="the style of two references of ten, the others lead away",
-        prompt="a fox on a yellow background",
+        prompt="a fox on a green background",
         pool=(
-            *("pumpkin-monochrome-purple", "bus-monochrome-green", "moon-sketch-blue"),
-            *("anchor-gold-purple", "pizza-sticker-red", "whale-3d-pink", "owl-pixel-green"),
-            *("robot-gold-blue", "strawberry-sketch-orange", "penguin-sticker-gray"),
+            *("pumpkin-gold-purple", "bus-gold-pink", "moon-sketch-blue"),
+            *("anchor-sketch-purple", "pizza-sticker-red", "whale-3d-pink", "owl-pixel-orange"),
+            *("robot-pixel-blue", "strawberry-monochrome-yellow", "penguin-sticker-gray"),
         ),
-        helpful=("pumpkin-monochrome-purple", "bus-monochrome-green"),
-        target="fox-monochrome-yellow",
-        good={"max_weight": 0.2, "feedback_end": 0.5},
+        helpful=("pumpkin-gold-purple", "bus-gold-pink"),
+        target="fox-gold-green",
     ),
     DemoTask(
         name="diversity",
