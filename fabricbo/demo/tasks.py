@@ -106,6 +106,7 @@ _ALL = (
         ),
         helpful=("pumpkin-gold-purple", "bus-gold-pink"),
         target="fox-gold-green",
+        good={"max_weight": 0.4, "feedback_end": 0.25},
     ),
     DemoTask(
         name="diversity",
