@@ -49,7 +49,7 @@ class Group:
 
 
 def groups_of(pool: Sequence[Shown], count: int, seed: int = 5) -> list[Group]:
-    """Make groups of four references each, the styles in turn."""
+    """Make groups of four references each, or as many as there are; the styles in turn."""
     rng = random.Random(seed)
     groups = []
     for number in range(count):
@@ -57,7 +57,8 @@ def groups_of(pool: Sequence[Shown], count: int, seed: int = 5) -> list[Group]:
         of_style = [p for p in pool if p.attributes.style == style]
         background = rng.choice(list(BACKGROUNDS))
         exact = [p for p in of_style if p.attributes.background == background]
-        chosen = rng.sample(exact if len(exact) >= max(COUNTS) else of_style, max(COUNTS))
+        candidates = exact if len(exact) >= max(COUNTS) else of_style
+        chosen = rng.sample(candidates, min(max(COUNTS), len(candidates)))
         taken = {p.attributes.concept for p in chosen}
         concepts = rng.sample([c for c in CONCEPTS if c not in taken], PROMPTS)
         groups.append(Group(tuple(chosen), tuple(concepts), 3_000_000 + 100 * number))

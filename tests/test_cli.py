@@ -193,7 +193,10 @@ def test_ctrl_c_and_resume(place: Path) -> None:
     file = study_file(place, "stopped")
     command = [sys.executable, "-m", "fabricbo", "run", str(file)]
     environment = {**os.environ, "SCORE_SECONDS": "0.5"}
+    # Where the tests run in the background of a shell, Ctrl-C is ignored and children inherit it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     folder = place / "studies" / "stopped"
     deadline = time.monotonic() + 90
     while not (folder / "study.db").exists() or len(Study.open(folder).trials) < 2:
