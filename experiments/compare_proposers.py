@@ -2,6 +2,7 @@
 
     python -m experiments.compare_proposers                        # synthetic, all proposers
     python -m experiments.compare_proposers --proposers fabricbo,sobol --trials 25 --seeds 10
+    python -m experiments.compare_proposers --problem demo:style-only --seeds 3
     python -m experiments.compare_proposers --problem my_module:my_problem --json
     python -m experiments.compare_proposers --smoke
 
@@ -23,6 +24,7 @@ from typing import Any
 
 import torch
 
+from experiments.benchmark.demo import PREFIX, demo_problem
 from experiments.benchmark.play import Results, Run, play
 from experiments.benchmark.problem import Problem, ProblemError, load_problem
 from experiments.benchmark.summary import Summary, median_trials, summarise, wins
@@ -35,13 +37,24 @@ NAMES = tuple(name for name in PROPOSERS if name not in ("hand", "ax"))
 """Compared where nothing else is asked for; stock Ax takes seconds a suggestion."""
 
 
+def find_problem(name: str, seed: int) -> Problem:
+    """Return an instance of a synthetic problem, a task of the bundled checkpoint, or anybody's.
+
+    Raises:
+        ProblemError: there is none of that name.
+    """
+    if name in SHAPES:
+        return synthetic(name, seed)
+    return demo_problem(name) if name.startswith(PREFIX) else load_problem(name)
+
+
 def played(options: argparse.Namespace) -> list[Run]:
     """Play all that is asked for and not known yet."""
     results, runs = Results(options.results), []
     for name in options.problem:
         for number in range(options.seeds):
             seed = number + (0 if options.tuning else FIRST_REPORTING_SEED)
-            problem = synthetic(name, seed) if name in SHAPES else load_problem(name)
+            problem = find_problem(name, seed)
             for proposer in options.proposers:
                 begin = partial(_begin, problem, proposer, options.trials, seed)
                 runs.append(results.get(name, proposer, seed, options.trials, begin))
@@ -154,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--problem",
         action="append",
-        help=f"{', '.join(SHAPES)}, or module:name or file.py:name; may be repeated",
+        help=f"{', '.join(SHAPES)}, demo:TASK, module:name or file.py:name; may be repeated",
     )
     parser.add_argument(
         "--proposers",

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from experiments.benchmark.demo import IMAGES, demo_problem
 from experiments.benchmark.play import Results, Run, play
 from experiments.benchmark.problem import ProblemError, adapted, load_problem
 from experiments.benchmark.summary import (
@@ -178,6 +179,19 @@ def test_what_a_problem_leaves_out_is_filled_in() -> None:
     assert (problem.pool(3), problem.value, problem.optimum) == ((), None, None)
     assert problem.direction == "maximize"
     assert adapted("same", problem) is problem
+
+
+def test_tasks_of_the_bundled_checkpoint_are_problems() -> None:
+    problem = demo_problem("demo:style-only")
+    action = problem.space.hand_action(problem.pool(0))
+    first = problem.evaluate(action, 3)
+    assert len(first.values) == IMAGES
+    assert problem.evaluate(action, 3) == first != problem.evaluate(action, 4)
+    assert problem.value is not None and problem.embed is not None
+    assert problem.value(action) == pytest.approx(first.mean, abs=0.3)
+    assert problem.embed([r.image for r in problem.pool(0)]).shape[0] == len(problem.pool(0))
+    with pytest.raises(ProblemError, match="tasks are style-and-background"):
+        demo_problem("demo:nothing")
 
 
 @pytest.mark.parametrize(
