@@ -143,11 +143,22 @@ def _installed(name: str) -> Any:
         raise ObjectiveError(f"objective {name} cannot be imported: {error}") from error
 
 
+def load_code(name: str) -> Any:
+    """Return what `module:name` or `file.py:name` names; this runs that code.
+
+    Raises:
+        AttributeError: it has no such name.
+        Exception: whatever the code raises when it is imported.
+    """
+    where, _, attribute = name.rpartition(":")
+    module = _file_module(Path(where)) if where.endswith(".py") else _module(where)
+    return getattr(module, attribute)
+
+
 def _from_code(name: str) -> Any:
     where, _, attribute = name.rpartition(":")
     try:
-        module = _file_module(Path(where)) if where.endswith(".py") else _module(where)
-        return getattr(module, attribute)
+        return load_code(name)
     except AttributeError:
         raise ObjectiveError(f"objective {name}: {where} has no {attribute!r}") from None
     except Exception as error:  # importing runs the user's code, which may raise anything

@@ -6,15 +6,12 @@ may also have `pool` (references, or a function from the number of trials so far
 and `embed(images)`; what it lacks is filled in here.
 """
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from fabricbo.records import Action, Direction, Reference, Score
+from fabricbo.scoring import load_code
 from fabricbo.space import ActionSpace
 
 
@@ -68,21 +65,10 @@ def load_problem(name: str) -> Problem:
     Raises:
         ProblemError: not found, not importable, or no problem.
     """
-    where, colon, attribute = name.rpartition(":")
-    if not colon:
+    if ":" not in name:
         raise ProblemError(f"problem must be module:name or file.py:name, got {name!r}")
     try:
-        module = _file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-        given = getattr(module, attribute)
+        given = load_code(name)
     except Exception as error:  # importing runs somebody's code, which may raise anything
         raise ProblemError(f"problem {name}: {type(error).__name__}: {error}") from error
     return adapted(name, given)
-
-
-def _file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
