@@ -1,6 +1,6 @@
 """Train the bundled checkpoint, its scorer and the judge.
 
-    python -m experiments.train_demo                        # all stages, about 130 minutes
+    python -m experiments.train_demo                        # all stages, about 3 hours
     python -m experiments.train_demo --stage diffusion --minutes 30
     python -m experiments.train_demo --smoke                # every stage for seconds, no network
 
