@@ -12,18 +12,18 @@ instances (the constants of `fabricbo.proposers.advice`); the reporting ones wer
 
 import argparse
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from experiments.benchmark.play import play
 from experiments.benchmark.synthetic import synthetic
 from experiments.compare_proposers import FIRST_REPORTING_SEED
 from fabricbo.proposers import AxProposer
 from fabricbo.proposers.advice import raw_logit
 from fabricbo.protocols import History
-from fabricbo.records import Trial, TrialStatus
 
 PROBLEMS = ("scalars-4", "pool-4", "pool-8", "pool-8-noisy", "pool-16", "growing-12")
 ASKED_AFTER = (10, 15, 20, 25, 30)
@@ -43,23 +43,20 @@ class Asked:
 
 def ask(name: str, seed: int) -> list[Asked]:
     """Play a study and ask for advice now and then."""
-    problem = synthetic(name, seed)
-    history = History(problem.space, problem.pool(0), (), problem.direction, seed)
-    proposer, asked = AxProposer(embed=problem.embed), []
-    for index in range(max(ASKED_AFTER)):
-        history = replace(history, pool=problem.pool(index))
-        proposal = proposer.propose(history)
-        score = problem.evaluate(proposal.action, 100_000 * seed + index)
-        trial = Trial(index, 1, proposal.action, proposal.source, (1,), TrialStatus.DONE, score)
-        history = replace(history, trials=(*history.trials, trial))
-        if len(history.trials) not in ASKED_AFTER or problem.value is None:
-            continue
+    problem, asked = synthetic(name, seed), list[Asked]()
+    proposer = AxProposer(embed=problem.embed)
+
+    def look(history: History) -> None:
+        done = len(history.trials)
+        if done not in ASKED_AFTER or problem.value is None or problem.optimum is None:
+            return
         advice, estimates = proposer.advise(history), proposer.estimate(history)
         best = max(estimates, key=lambda number: estimates[number].mean)
-        if advice is not None and problem.optimum is not None:
+        if advice is not None:
             gap = problem.optimum - problem.value(history.trials[best].action)
-            right = gap <= advice.tolerance
-            asked.append(Asked(name, seed, index + 1, advice.probability, right))
+            asked.append(Asked(name, seed, done, advice.probability, gap <= advice.tolerance))
+
+    play(problem, "fabricbo", proposer, max(ASKED_AFTER), seed, look)
     return asked
 
 

@@ -16,10 +16,12 @@ from typing import Any
 import torch
 
 from experiments.heatmaps import Grid, draw, scan
+from fabricbo.compose import named_objective
 from fabricbo.demo.tasks import TASKS, DemoTask
 from fabricbo.records import Action, FabricParams
 from fabricbo.sampler import Checkpoint, FabricSampler, load_pipeline
-from fabricbo.scoring import evaluate, load_objective
+from fabricbo.scoring import evaluate
+from fabricbo.study import check_settings
 from fabricbo.study.pool import read_pool
 
 SEEDS = range(4_000_000, 4_000_012)
@@ -28,9 +30,7 @@ CHOICES = {"helpful": "helpful references liked", "all": "all references liked"}
 
 def scorer_of(task: DemoTask, sampler: FabricSampler) -> Callable[[Action], dict[str, float]]:
     """Return a function from an action to the mean score over the seeds and its standard error."""
-    settings = task.settings()["objective"]
-    options = {key: value for key, value in settings.items() if key != "name"}
-    objective = load_objective(settings["name"], options)
+    objective = named_objective(check_settings({"name": task.name, **task.settings()}))
 
     def score(action: Action) -> dict[str, float]:
         result = evaluate(objective, sampler(action, task.prompt, SEEDS), task.prompt)

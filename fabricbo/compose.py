@@ -67,12 +67,18 @@ def load_parts(settings: StudySettings, objective: Objective | None, device: str
     """Load what a study works with; what fails soonest and cheapest comes first."""
     _check_proposer(settings)
     checkpoint = _checkpoint(settings, device)
-    objective = objective or _objective(settings)
+    objective = objective or named_objective(settings)
     sampler = load_sampler(settings, checkpoint)
     return Parts(load_proposer(settings, objective, sampler), sampler, objective)
 
 
-def _objective(settings: StudySettings) -> Objective:
+def named_objective(settings: StudySettings) -> Objective:
+    """Load the objective that settings name.
+
+    Raises:
+        SettingsError: they name none.
+        ObjectiveError: it cannot be loaded.
+    """
     if settings.objective is None:
         raise SettingsError("objective: is required; name one, or hand one over in Python")
     return load_objective(settings.objective.name, settings.objective.options)

@@ -10,9 +10,10 @@ from experiments.demo_data import Attributes
 from experiments.heatmaps import PARAMS
 from fabricbo.cli import app
 from fabricbo.cli.demo import demo_settings
+from fabricbo.compose import named_objective
 from fabricbo.demo.tasks import DEFAULT_TASK, TASKS, DemoTask
 from fabricbo.records import Action, FabricParams
-from fabricbo.scoring import evaluate, load_objective
+from fabricbo.scoring import evaluate
 from fabricbo.study import SettingsError, check_settings
 from fabricbo.study.pool import check_pool, read_pool
 
@@ -65,11 +66,10 @@ def sampler() -> Any:
 
 def score(sampler: Any, task: DemoTask, params: FabricParams, names: tuple[str, ...]) -> float:
     """Return the mean score over common seeds, with some of the pool's references liked."""
-    settings = task.settings()["objective"]
-    options = {key: value for key, value in settings.items() if key != "name"}
+    objective = named_objective(check_settings({"name": "x", **task.settings()}))
     liked = tuple(r for r in read_pool(task.pool_folder) if r.name in names)
     images = sampler(Action(params, liked), task.prompt, SEEDS)
-    return evaluate(load_objective(settings["name"], options), images, task.prompt).mean
+    return evaluate(objective, images, task.prompt).mean
 
 
 @pytest.mark.parametrize("name", TASKS)

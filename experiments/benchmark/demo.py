@@ -1,13 +1,13 @@
 """The tasks of the bundled checkpoint as problems: real images, seconds a trial."""
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from experiments.benchmark.problem import Problem, ProblemError
+from fabricbo.compose import named_objective
 from fabricbo.demo.tasks import TASKS
 from fabricbo.records import Action, Score
-from fabricbo.scoring import evaluate, load_objective
+from fabricbo.scoring import evaluate
 from fabricbo.study import check_settings
 from fabricbo.study.pool import read_pool
 
@@ -28,7 +28,7 @@ def demo_problem(name: str) -> Problem:
     if task is None:
         raise ProblemError(f"problem {name}: tasks are {', '.join(TASKS)}")
     settings = check_settings({"name": "benchmark", **task.settings()})
-    objective = _objective(task.settings()["objective"])
+    objective = named_objective(settings)
     pool = read_pool(task.pool_folder)
 
     def score(action: Action, seeds: range) -> Score:
@@ -46,11 +46,6 @@ def demo_problem(name: str) -> Problem:
         value=value,
         embed=getattr(objective, "embed", None),
     )
-
-
-def _objective(settings: Mapping[str, Any]) -> Any:
-    options = {key: value for key, value in settings.items() if key != "name"}
-    return load_objective(settings["name"], options)
 
 
 @cache

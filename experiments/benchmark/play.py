@@ -35,8 +35,24 @@ class Run:
         return found
 
 
-def play(problem: Problem, name: str, proposer: Proposer, trials: int, seed: int) -> Run:
-    """Let a proposer pick so many actions, telling it their scores one by one."""
+def play(
+    problem: Problem,
+    name: str,
+    proposer: Proposer,
+    trials: int,
+    seed: int,
+    on_trial: Callable[[History], None] = lambda _: None,
+) -> Run:
+    """Let a proposer pick so many actions, telling it their scores one by one.
+
+    Args:
+        problem: what is played.
+        name: of the proposer, for the run.
+        proposer: who picks.
+        trials: how many.
+        seed: of the proposer's randomness and of the noise.
+        on_trial: told the history after each trial.
+    """
     history = History(problem.space, problem.pool(0), (), problem.direction, seed)
     values, seconds = [], []
     for index in range(trials):
@@ -50,6 +66,7 @@ def play(problem: Problem, name: str, proposer: Proposer, trials: int, seed: int
         values.append(float(value))
         trial = Trial(index, 1, proposal.action, proposal.source, (seed,), TrialStatus.DONE, score)
         history = replace(history, trials=(*history.trials, trial))
+        on_trial(history)
     return Run(
         problem.name, name, seed, tuple(values), tuple(seconds), problem.optimum, problem.direction
     )

@@ -1,7 +1,7 @@
 """What runs say: regret by trial, trials to nine tenths of the way, who wins how often."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,11 +56,9 @@ def trials_to_share(run: Run, optimum: float) -> int | None:
     return int(there[0]) + 1 if len(there) else None
 
 
-def summarise(
-    runs: Sequence[Run], optima: Mapping[tuple[str, int], float] | None = None
-) -> dict[str, dict[str, Summary]]:
+def summarise(runs: Sequence[Run]) -> dict[str, dict[str, Summary]]:
     """Return summaries by problem and proposer."""
-    known = optima or best_known(runs)
+    known = best_known(runs)
     result: dict[str, dict[str, Summary]] = {}
     for problem, proposer in dict.fromkeys((run.problem, run.proposer) for run in runs):
         own = [run for run in runs if (run.problem, run.proposer) == (problem, proposer)]

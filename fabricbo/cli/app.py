@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from fabricbo import __version__
+from fabricbo.demo.tasks import DEFAULT_TASK, TASKS
 
 app = typer.Typer(
     name="fabricbo",
@@ -62,8 +63,8 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
     task: Annotated[
         str,
-        typer.Option(help="style-and-background, style-only, harmful-pool or diversity."),
-    ] = "style-and-background",
+        typer.Option(help=f"One of {', '.join(TASKS)}."),
+    ] = DEFAULT_TASK,
     as_json: Json = False,
 ) -> None:
     """Search, in a few minutes and offline, with the bundled model."""

@@ -93,8 +93,7 @@ def _expected(study: Study) -> dict[str, float] | None:
     best, estimates = study.best(), study.estimates
     if best is None or best.index not in estimates:
         return None
-    found = estimates[best.index]
-    return {"mean": found.mean, "standard_error": found.standard_error}
+    return asdict(estimates[best.index])
 
 
 def _heldout(heldout: Heldout | None) -> dict[str, float | None]:
