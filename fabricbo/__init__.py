@@ -12,9 +12,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from fabricbo.compose import create_study, resume_study
     from fabricbo.protocols import History, Objective, Proposal, Proposer, Sampler
-    from fabricbo.records import Action, FabricParams, Reference, Role, Round, Score, Trial
+    from fabricbo.records import Action, FabricParams, Reference, Role, Round, Trial
     from fabricbo.report import write_report
     from fabricbo.sampler import Checkpoint, FabricSampler, SamplerOptions, load_pipeline
+    from fabricbo.scores import Measure, Preference, Score
     from fabricbo.scoring import ObjectiveError, load_objective, objective
     from fabricbo.space import ActionSpace, Choice, Range
     from fabricbo.study import Parts, Study, StudySettings
@@ -23,9 +24,10 @@ _NAMES = {
     "compose": ("create_study", "resume_study"),
     "scoring": ("ObjectiveError", "load_objective", "objective"),
     "protocols": ("History", "Objective", "Proposal", "Proposer", "Sampler"),
-    "records": ("Action", "FabricParams", "Reference", "Role", "Round", "Score", "Trial"),
+    "records": ("Action", "FabricParams", "Reference", "Role", "Round", "Trial"),
     "report": ("write_report",),
     "sampler": ("Checkpoint", "FabricSampler", "SamplerOptions", "load_pipeline"),
+    "scores": ("Measure", "Preference", "Score"),
     "space": ("ActionSpace", "Choice", "Range"),
     "study": ("Parts", "Study", "StudySettings"),
 }
@@ -39,9 +41,11 @@ __all__ = [
     "FabricParams",
     "FabricSampler",
     "History",
+    "Measure",
     "Objective",
     "ObjectiveError",
     "Parts",
+    "Preference",
     "Proposal",
     "Proposer",
     "Range",

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from fabricbo.protocols import Objective, Proposer, Sampler
 from fabricbo.scoring import load_objective
-from fabricbo.study import NameInUseError, Parts, SettingsError, Study, StudySettings
+from fabricbo.study import (
+    NameInUseError,
+    NotAStudyError,
+    Parts,
+    SettingsError,
+    Study,
+    StudySettings,
+)
+from fabricbo.study.drawing import objectives_by_name
+from fabricbo.study.measures import study_measures
 from fabricbo.study.pool import check_pool, read_pool
 from fabricbo.study.settings import check_settings
 from fabricbo.study.study import STORE_NAME
@@ -21,14 +30,14 @@ if TYPE_CHECKING:
 def create_study(
     settings: StudySettings | Mapping[str, Any],
     *,
-    objective: Objective | None = None,
+    objective: Objective | Mapping[str, Objective] | None = None,
     device: str = "auto",
 ) -> Study:
     """Make a new study, ready to run.
 
     Args:
         settings: as a value, or with the keys of a study file.
-        objective: a callable in place of the one that the settings name.
+        objective: a callable in place of what the settings name, or several by name.
         device: `auto`, `cpu`, `cuda` or `mps`.
 
     Raises:
@@ -46,13 +55,17 @@ def create_study(
         )
     pool = () if settings.pool.folder is None else read_pool(settings.pool.folder)
     check_pool(settings, pool)
-    return Study.create(settings, load_parts(settings, objective, device), pool)
+    earlier = None if settings.start_from is None else _earlier(settings, settings.start_from)
+    return Study.create(settings, load_parts(settings, objective, device), pool, earlier)
 
 
 def resume_study(
-    folder: Path, *, objective: Objective | None = None, device: str = "auto"
+    folder: Path,
+    *,
+    objective: Objective | Mapping[str, Objective] | None = None,
+    device: str = "auto",
 ) -> Study:
-    """Open a study, ready to go on.
+    """Open a study, ready to go on; an objective that was handed over must be so again.
 
     Raises:
         NotAStudyError: there is none, or it cannot be read.
@@ -63,25 +76,42 @@ def resume_study(
     return Study.open(folder, load_parts(settings, objective, device))
 
 
-def load_parts(settings: StudySettings, objective: Objective | None, device: str) -> Parts:
+def _earlier(settings: StudySettings, folder: Path) -> Study:
+    """Open the study to start from, given its folder, or its name in the same storage."""
+    try:
+        return Study.open(folder)
+    except NotAStudyError:
+        return Study.open(settings.storage / folder.name)
+
+
+def load_parts(
+    settings: StudySettings,
+    objective: Objective | Mapping[str, Objective] | None,
+    device: str,
+) -> Parts:
     """Load what a study works with; what fails soonest and cheapest comes first."""
     _check_proposer(settings)
     checkpoint = _checkpoint(settings, device)
-    objective = objective or named_objective(settings)
+    objective = objective or _objective(settings)
+    study_measures(objectives_by_name(objective), settings)
     sampler = load_sampler(settings, checkpoint)
     return Parts(load_proposer(settings, objective, sampler), sampler, objective)
 
 
-def named_objective(settings: StudySettings) -> Objective:
-    """Load the objective that settings name.
+def _objective(settings: StudySettings) -> Objective | Mapping[str, Objective] | None:
+    """Load what the settings name: one objective, several by name, or none."""
+    named = named_objectives(settings)
+    single = len(settings.objective) == 1 and not settings.objective[0].label
+    return next(iter(named.values())) if single else named or None
+
+
+def named_objectives(settings: StudySettings) -> dict[str, Objective]:
+    """Load the objectives that settings name, by what they are called.
 
     Raises:
-        SettingsError: they name none.
-        ObjectiveError: it cannot be loaded.
+        ObjectiveError: one cannot be loaded.
     """
-    if settings.objective is None:
-        raise SettingsError("objective: is required; name one, or hand one over in Python")
-    return load_objective(settings.objective.name, settings.objective.options)
+    return {one.called: load_objective(one.name, one.options) for one in settings.objective}
 
 
 def _check_proposer(settings: StudySettings) -> None:
@@ -94,11 +124,17 @@ def _check_proposer(settings: StudySettings) -> None:
         raise SettingsError(f"proposer: {error}") from None
 
 
-def load_proposer(settings: StudySettings, objective: Objective, sampler: Sampler) -> Proposer:
-    """Make the proposer; the objective's own embeddings say best which references are alike."""
+def load_proposer(
+    settings: StudySettings,
+    objective: Objective | Mapping[str, Objective] | None,
+    sampler: Sampler,
+) -> Proposer:
+    """Make the proposer; an objective's own embeddings say best which references are alike."""
     from fabricbo.proposers import make_proposer
 
-    embed = getattr(objective, "embed", None) or getattr(sampler, "embed", None)
+    several = objective.values() if isinstance(objective, Mapping) else [objective]
+    found = (getattr(one, "embed", None) for one in (*several, sampler))
+    embed = next((embed for embed in found if embed is not None), None)
     return make_proposer(settings.proposer, embed)
 
 

@@ -1,14 +1,18 @@
 """The extension points, on one page. Anything with the right method fits; nothing is registered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from fabricbo.records import Action, Direction, Reference, Trial
+from fabricbo.assessment import Assessment
+from fabricbo.records import Action, Reference, Trial
+from fabricbo.scores import Direction, Measure, Preference
 from fabricbo.space import ActionSpace
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+Spend = Literal["trials", "seconds"]
 
 
 class Objective(Protocol):
@@ -43,10 +47,35 @@ class History:
     pool: tuple[Reference, ...]
     """References of the present round; earlier trials count as not using the new ones."""
     trials: tuple[Trial, ...]
-    """All trials in order: done, failed and pending."""
+    """All trials in order: done, failed, pending, and drawn but not judged."""
     direction: Direction
+    """Of the first objective."""
     seed: int
     """Of the study: all randomness of a proposer derives from it and the number of trials."""
+    further: tuple[Measure, ...] = ()
+    """What else is measured: objectives, and what has bounds to keep; see `Trial.further`."""
+    reference_point: float | None = None
+    """What the first objective must at least reach to count, among several; None: inferred."""
+    preferences: tuple[Preference, ...] = ()
+    """What people preferred, in the order in which they said so."""
+    seeds: tuple[int, ...] = ()
+    """Of the present round; a trial that was drawn with them gives nothing new when repeated.
+    Empty where nobody knows: then no action is worth repeating."""
+    earlier: tuple[Trial, ...] = ()
+    """Scored trials of an earlier study that this one starts from."""
+    spend: Spend = "trials"
+    """What is scarce: trials, or the seconds that they take."""
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """All that is measured, the first objective first."""
+        first = Measure("score", self.direction, reference_point=self.reference_point)
+        return (first, *self.further)
+
+    @property
+    def objectives(self) -> tuple[int, ...]:
+        """Which of the measures are optimized; the others have bounds to keep."""
+        return tuple(i for i, m in enumerate(self.measures) if not m.is_constraint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +94,17 @@ class Proposer(Protocol):
         """Return an action of `history.space`, taking pending trials into account."""
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a trial's action is expected to score, given all trials."""
+@runtime_checkable
+class Assessor(Protocol):
+    """A proposer that can also say what it makes of the trials; studies choose the best by it."""
 
-    mean: float
-    standard_error: float
-    """Of the expected score, not of a single image."""
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """Whether it is worth going on."""
-
-    probability: float
-    """That no action is better than the best trial by more than the tolerance."""
-    tolerance: float
-    """In units of the score: what is closer than this counts as as good."""
-    expected_gain: float
-    """By how much the best action there is should beat the best trial, in units of the score."""
+    def assess(self, history: History, /) -> Assessment:
+        """Return what it makes of them; as little as it knows where there are few."""
 
 
 @runtime_checkable
-class Estimator(Protocol):
-    """A proposer that can also say how good the trials were; studies then choose the best by it."""
+class Comparer(Protocol):
+    """A proposer that can also say which two trials a person should compare next."""
 
-    def estimate(self, history: History, /) -> Mapping[int, Estimate]:
-        """Return an estimate for every trial that has a score, by the trial's index."""
-
-    def advise(self, history: History, /) -> Advice | None:
-        """Say whether it is worth going on; None while there is too little to say so."""
+    def compare(self, history: History, /) -> tuple[int, int]:
+        """Return the indices of two trials that have images."""

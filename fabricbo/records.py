@@ -5,16 +5,15 @@ implementation, so that settings can be carried over from and to other implement
 """
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+from fabricbo.scores import Score, is_finite
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-Direction = Literal["maximize", "minimize"]
 
 
 class Role(StrEnum):
@@ -29,6 +28,8 @@ class TrialStatus(StrEnum):
     """Where a trial stands."""
 
     PENDING = "pending"
+    DRAWN = "drawn"
+    """It has images and waits for a person's judgement."""
     DONE = "done"
     FAILED = "failed"
 
@@ -113,16 +114,11 @@ PARAMETER_NAMES: tuple[str, ...] = tuple(f.name for f in fields(FabricParams))
 def _check_range(name: str, value: float, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} must be a number, got {value!r}")
-    if not _is_finite(value):
+    if not is_finite(value):
         raise ValueError(f"{name} must be finite, got {value}")
     if not low <= value <= high:
         allowed = f"at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
         raise ValueError(f"{name} must be {allowed}, got {value:g}")
-
-
-def _is_finite(value: float) -> bool:
-    """Tell whether a number is one that a float can hold; whole numbers may be longer."""
-    return -sys.float_info.max <= value <= sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,46 +186,6 @@ class Action:
         )
 
 
-MAX_SCORE = 1e150
-"""Largest score in size: its square is still a float."""
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What an objective said about the images of one trial.
-
-    Raises:
-        ValueError: no value, or one that is not finite or beyond `MAX_SCORE`.
-    """
-
-    values: tuple[float, ...]
-    """One value an image; a single one when the objective scores the whole batch. At most
-    `MAX_SCORE` in size."""
-
-    def __post_init__(self) -> None:
-        if not self.values:
-            raise ValueError("a score needs at least one value, got none")
-        for value in self.values:
-            if not _is_finite(value):
-                raise ValueError(f"a score must be finite, got {value}")
-            if abs(value) > MAX_SCORE:
-                raise ValueError(f"a score must be at most {MAX_SCORE:g} in size, got {value:g}")
-
-    @property
-    def mean(self) -> float:
-        """Mean over the values."""
-        return math.fsum(self.values) / len(self.values)
-
-    @property
-    def standard_error(self) -> float | None:
-        """Standard error of the mean; None for a single value, whose noise is unknown."""
-        n = len(self.values)
-        if n < 2:
-            return None
-        mean = self.mean
-        return math.hypot(*(value - mean for value in self.values)) / math.sqrt(n * (n - 1))
-
-
 @dataclass(frozen=True, slots=True)
 class Round:
     """Trials that share a pool, seeds and a decision at the end."""
@@ -255,9 +211,19 @@ class Trial:
     seeds: tuple[int, ...]
     status: TrialStatus = TrialStatus.PENDING
     score: Score | None = None
+    """Of the first objective."""
     images: tuple[str, ...] = ()
-    """Identities of its images in the image store, in the order of the seeds."""
+    """Identities of its images in the image store, in the order of the seeds, prompt after
+    prompt."""
     reason: str | None = None
     """Why it failed."""
     seconds: float | None = None
     """Wall-clock time from proposal to outcome."""
+    further: tuple[Score, ...] = ()
+    """Of what else is measured, in the study's order; as many as the study measures, once it has
+    a score."""
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """All scores, the first objective's first; none before it is scored."""
+        return () if self.score is None else (self.score, *self.further)

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from fabricbo.protocols import Objective
-from fabricbo.records import Direction, Score
+from fabricbo.scores import Direction, Score
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -50,7 +50,7 @@ def redness(images: Sequence[Image.Image], prompt: str) -> list[float]:
 def fake_study(
     storage: Path,
     *,
-    objective: Objective = redness,
+    objective: Objective | Mapping[str, Objective] = redness,
     pool: Sequence[Reference] = POOL,
     growing: Mapping[str, int] | None = None,
     **settings: Any,

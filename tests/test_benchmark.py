@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from experiments.benchmark.demo import IMAGES, demo_problem
-from experiments.benchmark.play import Results, Run, play
+from experiments.benchmark.demo import OWN as TASKS
+from experiments.benchmark.play import FIRST_TRIALS, Results, Run, play
 from experiments.benchmark.problem import ProblemError, adapted, load_problem
+from experiments.benchmark.quality import quality
 from experiments.benchmark.summary import (
     best_known,
     median_trials,
@@ -23,11 +25,12 @@ from experiments.benchmark.summary import (
 )
 from experiments.benchmark.synthetic import SHAPES, Caricature, synthetic
 from fabricbo.proposers import RandomProposer, SobolProposer
-from fabricbo.records import Action, FabricParams, Score
-from fabricbo.space import ActionSpace
+from fabricbo.records import Action, FabricParams
+from fabricbo.scores import Measure, Score
+from fabricbo.space import ActionSpace, Range
 
 OWN = """
-from fabricbo.records import Score
+from fabricbo.scores import Score
 from fabricbo.space import ActionSpace, Range
 
 class Near:
@@ -99,10 +102,11 @@ def test_the_growing_pool_grows_to_its_end() -> None:
 
 def test_all_proposers_meet_the_same_start_and_the_same_noise() -> None:
     problem = synthetic("pool-4", 1)
-    first, second = (play(problem, "x", p(), 4, 5) for p in (RandomProposer, SobolProposer))
-    assert first.values[0] == second.values[0]
-    assert first.values[1:] != second.values[1:]
-    assert play(problem, "x", SobolProposer(), 4, 5).values == second.values
+    first, second = (play(problem, "x", p(), 8, 5) for p in (RandomProposer, SobolProposer))
+    assert first.values[:FIRST_TRIALS] == second.values[:FIRST_TRIALS]
+    assert first.values[FIRST_TRIALS:] != second.values[FIRST_TRIALS:]
+    assert len(first.seconds) == 8 - FIRST_TRIALS
+    assert play(problem, "x", SobolProposer(), 8, 5).values == second.values
 
 
 def test_results_are_kept_and_a_line_cut_off_is_played_again(tmp_path: Path) -> None:
@@ -241,3 +245,64 @@ def test_unknown_proposer_is_told_before_anything_is_played() -> None:
     done = command("--proposers", "fabricbo,anneal")
     assert done.returncode == 1
     assert "proposer must be one of" in done.stderr
+
+
+# Several measures
+
+
+LIKE, NSFW = Measure("like"), Measure("nsfw", "minimize", at_most=0.1)
+
+
+def test_quality_of_one_objective_is_its_best_that_keeps_the_bounds() -> None:
+    values = [(0.2, 0.5), (0.9, 0.2), (0.4, 0.1), (0.3, 0.0)]
+    assert [quality((LIKE, NSFW), values[: i + 1]) for i in range(4)] == [0.2, 0.2, 0.4, 0.4]
+    down = Measure("like", "minimize")
+    assert quality((down, NSFW), values) == 0.2
+
+
+def test_quality_of_several_objectives_is_the_area_of_their_front() -> None:
+    measures = (Measure("a", reference_point=0.0), Measure("b", "minimize", reference_point=1.0))
+    assert quality(measures, [(-1.0, 0.0)]) == 0.0
+    assert quality(measures, [(0.5, 0.5)]) == pytest.approx(0.25)
+    assert quality(measures, [(0.5, 0.5), (1.0, 0.8), (0.4, 0.6)]) == pytest.approx(0.35)
+    bounded = (*measures, NSFW)
+    assert quality(bounded, [(0.5, 0.5, 0.0), (1.0, 0.0, 0.9)]) == pytest.approx(0.25)
+    with pytest.raises(ValueError, match="b has none"):
+        quality((measures[0], Measure("b")), [(0.5, 0.5)])
+
+
+class Two:
+    """Guidance near 4 and, told apart, near 8."""
+
+    space = ActionSpace({"guidance_scale": Range(1.0, 12.0)})
+    further = (Measure("eight", reference_point=-50.0),)
+    reference_point = -50.0
+
+    def value(self, action):
+        guidance = action.params.guidance_scale
+        return (-((guidance - 4.0) ** 2), -((guidance - 8.0) ** 2))
+
+    def evaluate(self, action, seed):
+        return tuple(Score((value, value + 0.01)) for value in self.value(action))
+
+
+def test_a_problem_of_several_objectives_is_played_by_its_hypervolume() -> None:
+    played = play(adapted("two", Two()), "sobol", SobolProposer(), 10, 1)
+    assert len(played.values) == 10
+    assert list(played.values) == sorted(played.values)
+    assert played.values[-1] > played.values[0] > 0
+    assert played.direction == "maximize"
+    assert played.best == list(played.values)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_tasks_of_the_benchmark_are_problems(task: str) -> None:
+    problem = demo_problem(f"demo:{task}")
+    action = problem.space.hand_action(problem.pool(0))
+    given = problem.evaluate(action, 1)
+    assert given == problem.evaluate(action, 1)
+    scores = given if problem.further else (given,)
+    assert len(scores) == len(problem.measures)
+    prompts = 2 if task == "several-prompts" else 1
+    assert len(scores[0].values) == IMAGES * prompts
+    assert problem.embed is not None

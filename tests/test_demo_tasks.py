@@ -10,7 +10,7 @@ from experiments.demo_data import Attributes
 from experiments.heatmaps import PARAMS
 from fabricbo.cli import app
 from fabricbo.cli.demo import demo_settings
-from fabricbo.compose import named_objective
+from fabricbo.compose import named_objectives
 from fabricbo.demo.tasks import DEFAULT_TASK, TASKS, DemoTask
 from fabricbo.records import Action, FabricParams
 from fabricbo.scoring import evaluate
@@ -66,7 +66,7 @@ def sampler() -> Any:
 
 def score(sampler: Any, task: DemoTask, params: FabricParams, names: tuple[str, ...]) -> float:
     """Return the mean score over common seeds, with some of the pool's references liked."""
-    objective = named_objective(check_settings({"name": "x", **task.settings()}))
+    (objective,) = named_objectives(check_settings({"name": "x", **task.settings()})).values()
     liked = tuple(r for r in read_pool(task.pool_folder) if r.name in names)
     images = sampler(Action(params, liked), task.prompt, SEEDS)
     return evaluate(objective, images, task.prompt).mean

@@ -21,7 +21,9 @@ def test_time_suggestions() -> None:
     done = subprocess.run(
         [*command, "--smoke", "--json"], check=True, capture_output=True, text=True
     )
-    assert 0 < json.loads(done.stdout)["4 references, 10 trials"] < 60
+    told = json.loads(done.stdout)
+    assert 0 < told["seconds"]["4 references, 10 trials"] < 60
+    assert 1e8 < told["peak_bytes"] < 1e9
 
 
 def test_measure_reproducibility() -> None:

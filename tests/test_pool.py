@@ -8,7 +8,9 @@ from PIL import Image
 from fabricbo.imagefiles import pixel_hash
 from fabricbo.records import Role
 from fabricbo.space import MAX_POOL, ActionSpace
-from fabricbo.study.pool import read_pool
+from fabricbo.study import check_settings
+from fabricbo.study.pool import check_pool, read_pool
+from tests.tiny import reference
 
 
 def put(folder: Path, name: str, color: str, size: tuple[int, int] = (4, 4)) -> Path:
@@ -78,3 +80,11 @@ def test_same_pixels_twice_are_told_by_name(tmp_path: Path) -> None:
     put(tmp_path, "disliked/b.bmp", "red")
     with pytest.raises(ValueError, match="the same pixels twice: a, b"):
         ActionSpace().check_pool(read_pool(tmp_path))
+
+
+def test_caps_that_leave_no_reference_are_refused(tmp_path: Path) -> None:
+    settings = check_settings(
+        {"name": "x", "prompt": "a cat", "space": {"max_liked": 0, "max_disliked": 0}}
+    )
+    with pytest.raises(ValueError, match="both 0, so no reference can be used"):
+        check_pool(settings, (reference("red"),))

@@ -9,8 +9,9 @@ import pytest
 from experiments.benchmark.synthetic import synthetic
 from fabricbo.proposers import AxProposer, SobolProposer
 from fabricbo.proposers.advice import TOLERANCE, calibrated
-from fabricbo.protocols import Estimator, History
-from fabricbo.records import Score, Trial, TrialStatus
+from fabricbo.protocols import Assessor, History
+from fabricbo.records import Trial, TrialStatus
+from fabricbo.scores import Score
 
 
 def history_of(trials: int, *, factor: float = 1.0, sign: int = 1) -> History:
@@ -27,17 +28,17 @@ def history_of(trials: int, *, factor: float = 1.0, sign: int = 1) -> History:
 
 
 def test_our_proposer_can_advise() -> None:
-    assert isinstance(AxProposer(), Estimator)
-    assert not isinstance(SobolProposer(), Estimator)
+    assert isinstance(AxProposer(), Assessor)
+    assert not isinstance(SobolProposer(), Assessor)
 
 
 def test_no_advice_after_a_few_trials() -> None:
-    assert AxProposer().advise(history_of(4)) is None
-    assert AxProposer().advise(history_of(5)) is not None
+    assert AxProposer().assess(history_of(4)).advice is None
+    assert AxProposer().assess(history_of(5)).advice is not None
 
 
 def test_more_trials_make_surer_and_leave_less_to_gain() -> None:
-    few, many = AxProposer().advise(history_of(6)), AxProposer().advise(history_of(60))
+    few, many = (AxProposer().assess(history_of(count)).advice for count in (6, 60))
     assert few is not None and many is not None
     assert 0 < few.probability < many.probability < 1
     assert many.expected_gain < few.expected_gain
@@ -45,8 +46,8 @@ def test_more_trials_make_surer_and_leave_less_to_gain() -> None:
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_advice_is_in_units_of_the_score_whatever_the_direction(sign: int) -> None:
-    plain = AxProposer().advise(history_of(15))
-    scaled = AxProposer().advise(history_of(15, factor=100.0, sign=sign))
+    plain = AxProposer().assess(history_of(15)).advice
+    scaled = AxProposer().assess(history_of(15, factor=100.0, sign=sign)).advice
     assert plain is not None and scaled is not None
     assert scaled.probability == pytest.approx(plain.probability, abs=0.02)
     assert scaled.tolerance == pytest.approx(100 * plain.tolerance, rel=0.01)
@@ -55,8 +56,8 @@ def test_advice_is_in_units_of_the_score_whatever_the_direction(sign: int) -> No
 
 def test_tolerance_is_a_share_of_the_range_of_estimates() -> None:
     history = history_of(15)
-    advice, estimates = AxProposer().advise(history), AxProposer().estimate(history)
-    means = [estimate.mean for estimate in estimates.values()]
+    advice, estimates = AxProposer().assess(history).advice, AxProposer().assess(history).estimates
+    means = [estimate.mean for (estimate,) in estimates.values()]
     assert advice is not None
     assert advice.tolerance == pytest.approx(TOLERANCE * (max(means) - min(means)))
 
@@ -65,14 +66,14 @@ def test_the_same_history_gives_the_same_advice_and_no_global_generator_moves() 
     history = history_of(10)
     np.random.seed(3)
     before = np.random.get_state()[1].copy()
-    assert AxProposer().advise(history) == AxProposer().advise(history)
+    assert AxProposer().assess(history).advice == AxProposer().assess(history).advice
     assert np.array_equal(before, np.random.get_state()[1])
 
 
 def test_equal_scores_leave_nothing_to_choose() -> None:
     history = history_of(8)
     flat = tuple(replace(trial, score=Score((1.0, 1.0))) for trial in history.trials)
-    advice = AxProposer().advise(replace(history, trials=flat))
+    advice = AxProposer().assess(replace(history, trials=flat)).advice
     assert advice is not None
     assert math.isfinite(advice.expected_gain)
 

@@ -16,7 +16,8 @@ from fabricbo.proposers import AxProposer, SobolProposer
 from fabricbo.proposers import bayes as bayes_module
 from fabricbo.proposers import surrogate as surrogate_module
 from fabricbo.protocols import History, Proposer
-from fabricbo.records import Action, FabricParams, Reference, Role, Score, Trial, TrialStatus
+from fabricbo.records import Action, FabricParams, Reference, Role, Trial, TrialStatus
+from fabricbo.scores import Score
 from fabricbo.space import ActionSpace, Choice, Domain, Range
 
 SMALL = {"max_weight": Range(0.0, 1.5)}

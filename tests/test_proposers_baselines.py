@@ -26,7 +26,8 @@ from fabricbo.proposers import (
 )
 from fabricbo.proposers.quiet import quiet
 from fabricbo.protocols import History, Proposer
-from fabricbo.records import Action, FabricParams, Score, Trial, TrialStatus
+from fabricbo.records import Action, FabricParams, Trial, TrialStatus
+from fabricbo.scores import Score
 from fabricbo.space import ActionSpace, Choice, Range
 from fabricbo.study import SettingsError, check_settings
 from tests.fakes import ColourSampler, redness

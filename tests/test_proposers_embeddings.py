@@ -15,7 +15,8 @@ from fabricbo.proposers.embeddings import Embeddings
 from fabricbo.proposers.kernel import ActionKernel
 from fabricbo.proposers.surrogate import fit_surrogate
 from fabricbo.protocols import History
-from fabricbo.records import Action, FabricParams, Reference, Score, Trial, TrialStatus
+from fabricbo.records import Action, FabricParams, Reference, Trial, TrialStatus
+from fabricbo.scores import Score
 
 VECTORS = {"a": [1.0, 0.0], "b": [2.0, 0.0], "c": [0.0, 1.0], "d": [0.1, 1.0]}
 

@@ -16,7 +16,8 @@ from fabricbo.proposers.features import FeatureMap
 from fabricbo.proposers.kernel import ActionKernel
 from fabricbo.proposers.surrogate import fit_surrogate, known_references, standardised
 from fabricbo.protocols import History, Proposer
-from fabricbo.records import Action, FabricParams, Score, Trial, TrialStatus
+from fabricbo.records import Action, FabricParams, Trial, TrialStatus
+from fabricbo.scores import Score
 from fabricbo.space import ActionSpace, Range
 
 POOL = pool_of(4)
@@ -240,16 +241,16 @@ def test_estimates_are_in_units_of_the_scores(direction) -> None:
         for t in history.trials
         if t.score
     ]
-    estimates = SurrogateProposer().estimate(replace(history, trials=tuple(trials)))
+    estimates = SurrogateProposer().assess(replace(history, trials=tuple(trials))).estimates
     scores = np.array([t.score.mean for t in trials if t.score])
-    means = np.array([estimates[t.index].mean for t in trials])
+    means = np.array([estimates[t.index][0].mean for t in trials])
     assert np.corrcoef(means, scores)[0, 1] > 0.9
     assert abs(means.mean() - scores.mean()) < scores.std() / 2
-    assert all(0 < e.standard_error < 3 * scores.std() for e in estimates.values())
+    assert all(0 < e.standard_error < 3 * scores.std() for (e,) in estimates.values())
 
 
 def test_without_scores_nothing_is_estimated() -> None:
-    assert SurrogateProposer().estimate(history_of(0)) == {}
+    assert SurrogateProposer().assess(history_of(0)).estimates == {}
 
 
 def test_an_estimate_is_closer_to_the_truth_than_the_luckiest_mean() -> None:
@@ -263,8 +264,8 @@ def test_an_estimate_is_closer_to_the_truth_than_the_luckiest_mean() -> None:
         noisy = problem.value(action) + rng.normal(size=4)
         score = Score(tuple(float(v) for v in noisy))
         trials.append(Trial(index, 1, action, "sobol", (1,), TrialStatus.DONE, score))
-    found = SurrogateProposer().estimate(replace(history, trials=tuple(trials)))
+    found = SurrogateProposer().assess(replace(history, trials=tuple(trials))).estimates
     truth = np.array([problem.value(trial.action) for trial in trials])
-    estimated = np.array([found[i].mean for i in range(24)])
+    estimated = np.array([found[i][0].mean for i in range(24)])
     observed = np.array([trial.score.mean for trial in trials if trial.score])
     assert np.abs(estimated - truth).mean() < np.abs(observed - truth).mean()

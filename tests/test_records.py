@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fabricbo.records import (
-    MAX_SCORE,
     PARAMETER_NAMES,
     Action,
     FabricParams,
     Reference,
     Role,
-    Score,
     Trial,
     TrialStatus,
 )
+from fabricbo.scores import MAX_SCORE, Score
 from tests.tiny import reference
 
 RED, BLUE, GREEN = reference("red"), reference("blue"), reference("green")

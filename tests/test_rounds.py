@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabricbo.records import Action, Score, Trial, TrialStatus
+from fabricbo.records import Action, Trial, TrialStatus
+from fabricbo.scores import Score
 from fabricbo.study.rounds import Growth, growth, heldout_seeds, round_seeds
 
 SEEDS = st.integers(0, 2**32 - 1)

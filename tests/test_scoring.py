@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fabricbo.records import Score
+from fabricbo.scores import Score
 from fabricbo.scoring import (
     ObjectiveError,
     declaration,

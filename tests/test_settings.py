@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from fabricbo.records import FabricParams
 from fabricbo.space import DEFAULT_DOMAINS, Choice, Range
+from fabricbo.study.checked import SettingsError
 from fabricbo.study.pool import check_pool
-from fabricbo.study.settings import RangeSettings, SettingsError, SpaceSettings, check_settings
+from fabricbo.study.settings import check_settings
+from fabricbo.study.space_settings import RangeSettings, SpaceSettings
 from tests.tiny import reference
 
 LEAST = {"name": "cats", "prompt": "a cat"}
@@ -39,8 +41,8 @@ def refusal(**changes) -> str:
         ("name", "", "pattern"),
         ("name", "c" * 101, "pattern"),
         ("name", 5, "string"),
-        ("prompt", "", "at least 1 character"),
-        ("prompt", ["a cat"], "string"),
+        ("prompt", "", "none empty"),
+        ("prompt", 5, "a text"),
         ("negative_prompt", 1, "string"),
         ("rounds", 0, "greater than or equal to 1"),
         ("rounds", 1001, "less than or equal to 1000"),
@@ -104,10 +106,14 @@ def test_bad_value_in_a_section_is_named(section, key, value, allowed) -> None:
         ({"space": {"parameters": {"strength": 1}}}, "space: unknown parameter 'strength'; known"),
         ({"space": {"max_weight": {"low": 0, "high": 1, "lg": True}}}, "max_weight.lg: unknown"),
         ({"space": {"max_weight": {"choices": [0, 1], "log": True}}}, "max_weight.log: unknown"),
+        (
+            {"space": {"max_weight": 0.5, "parameters": {"max_weight": [0, 1]}}},
+            "max_weight is given twice, as [0, 1] and as 0.5",
+        ),
     ],
-    ids=["study", "checkpoint", "pool", "space", "parameters", "range", "choice"],
+    ids=["study", "checkpoint", "pool", "space", "parameters", "range", "choice", "twice"],
 )
-def test_unknown_key_is_named_at_every_level(changes, message) -> None:
+def test_unknown_or_repeated_key_is_named_at_every_level(changes, message) -> None:
     assert message in refusal(**changes)
 
 
@@ -227,16 +233,16 @@ def test_defaults_are_the_default_space_and_hand_settings() -> None:
 def test_checkpoint_and_objective_may_be_plain_names() -> None:
     settings = check_settings({**LEAST, "checkpoint": "owner/name", "objective": "colourfulness"})
     assert settings.checkpoint.name == "owner/name"
-    assert settings.objective is not None
-    assert (settings.objective.name, settings.objective.options) == ("colourfulness", {})
+    (named,) = settings.objective
+    assert (named.name, named.options) == ("colourfulness", {})
 
 
 def test_options_of_an_objective_are_kept_as_they_are() -> None:
     options = {"text": "gold", "layer": 3, "factor": 0.5, "flip": True}
     settings = check_settings({**LEAST, "objective": {"name": "mine", **options}})
-    assert settings.objective is not None
-    assert settings.objective.options == options
-    assert [type(v) for v in settings.objective.options.values()] == [str, int, float, bool]
+    (named,) = settings.objective
+    assert named.options == options
+    assert [type(v) for v in named.options.values()] == [str, int, float, bool]
 
 
 def test_settings_are_frozen() -> None:

@@ -1,6 +1,7 @@
 """Studies: what is asked, told, kept and decided."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,8 +13,10 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
-from fabricbo.protocols import Advice, Estimate, History
-from fabricbo.records import Role, Score, TrialStatus
+from fabricbo.assessment import Advice, Assessment, Estimate
+from fabricbo.protocols import History
+from fabricbo.records import Role, TrialStatus
+from fabricbo.scores import Score
 from fabricbo.scoring import objective
 from fabricbo.space import MAX_POOL
 from fabricbo.study import (
@@ -299,12 +302,10 @@ class Doubter(UnitProposer):
     def __init__(self, best: int) -> None:
         self.chosen = best
 
-    def estimate(self, history: History, /) -> dict[int, Estimate]:
+    def assess(self, history: History, /) -> Assessment:
         done = [trial.index for trial in history.trials if trial.score is not None]
-        return {i: Estimate(1.0 if i == self.chosen else 0.0, 0.25) for i in done}
-
-    def advise(self, history: History, /) -> Advice | None:
-        return Advice(0.8, 0.1, 0.05) if len(history.trials) > 2 else None
+        estimates = {i: (Estimate(1.0 if i == self.chosen else 0.0, 0.25),) for i in done}
+        return Assessment(estimates, Advice(0.8, 0.1, 0.05) if len(history.trials) > 2 else None)
 
 
 def doubted(tmp_path: Path, best: int) -> Study:
@@ -321,35 +322,55 @@ def test_best_is_by_estimates_once_all_trials_are_done(tmp_path) -> None:
     assert study.run().index == 2
     assert study.hold_out() == Study.open(study.folder).heldout
     assert Study.open(study.folder).best().index == 2
-    assert Study.open(study.folder).estimates[2] == Estimate(1.0, 0.25)
-    assert Study.open(study.folder).advice == Advice(0.8, 0.1, 0.05)
+    assert Study.open(study.folder).assessment.estimates[2] == (Estimate(1.0, 0.25),)
+    assert Study.open(study.folder).assessment.advice == Advice(0.8, 0.1, 0.05)
 
 
 def test_estimates_that_lack_a_trial_do_not_count(tmp_path) -> None:
     study = doubted(tmp_path, 2)
     study.run()
-    with study._store._engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM estimates WHERE trial = 1")
-    assert study.estimates == {}
-    assert study.advice is None
+    whole = study.assessment
+    lacking = {index: found for index, found in whole.estimates.items() if index != 1}
+    study._store.put_assessment(Assessment(lacking, whole.advice), 0)
+    assert study.assessment == Assessment()
     scores = [trial.score.mean for trial in study.trials]
     assert study.best().index == scores.index(max(scores))
 
 
-def test_a_store_of_the_first_version_opens_and_is_brought_up_to_date(tmp_path) -> None:
-    study = fake_study(tmp_path)
-    study.run()
-    with study._store._engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE estimates")
-        connection.exec_driver_sql("DROP TABLE advice")
-        connection.exec_driver_sql("UPDATE study SET schema_version = 1")
-    study.close()
-    again = Study.open(study.folder)
-    assert again.estimates == {}
-    assert again.best() == study.best()
-    with again._store._engine.connect() as connection:
+STORES = Path(__file__).parent / "data" / "stores"
+
+
+def copied(tmp_path: Path) -> Path:
+    """Return a copy of a study that version 0.1.0 wrote with schema 2: seven trials, 2 the best."""
+    return Path(shutil.copytree(STORES / "v2", tmp_path / "v2"))
+
+
+def test_a_store_of_the_second_version_keeps_its_estimates(tmp_path) -> None:
+    study = Study.open(copied(tmp_path), PARTS)
+    assert study.assessment.estimates.keys() == set(range(7))
+    assert study.assessment.advice == Advice(0.8, 0.1, 0.05)
+    assert study.best().index == 2
+    assert len(study.heldout.best.values) == 6
+    assert [measure.name for measure in study.measures] == ["redness"]
+    with pytest.raises(StudyCompleteError):
+        study.ask()
+    with study._store._engine.connect() as connection:
         version = connection.exec_driver_sql("SELECT schema_version FROM study").scalar()
-    assert version == 2
+    assert version == 3
+
+
+def test_a_store_of_the_first_version_opens_and_is_brought_up_to_date(tmp_path) -> None:
+    folder = copied(tmp_path)
+    with sqlite3.connect(folder / "study.db") as connection:
+        connection.execute("DROP TABLE estimates")
+        connection.execute("DROP TABLE advice")
+        connection.execute("UPDATE study SET schema_version = 1")
+    again = Study.open(folder, PARTS)
+    assert again.assessment == Assessment()
+    means = [trial.score.mean for trial in again.trials]
+    assert again.best().index == means.index(max(means))
+    again.assess()  # the fake proposer cannot
+    assert again.assessment == Assessment()
 
 
 # Places and versions

@@ -9,7 +9,14 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from fabricbo.cli.errors import told
-from fabricbo.cli.wording import heldout_line, references, score_text, study_json, varying
+from fabricbo.cli.wording import (
+    heldout_lines,
+    missed_bounds,
+    references,
+    score_texts,
+    study_json,
+    varying,
+)
 from fabricbo.records import Trial
 from fabricbo.report import write_report
 from fabricbo.report.wording import expectation, going_on
@@ -68,7 +75,7 @@ def print_list(storage: Path, *, as_json: bool) -> None:
 
 
 def _brief(row: dict[str, object]) -> dict[str, object]:
-    return {key: value for key, value in row.items() if key != "trials"}
+    return {key: value for key, value in row.items() if key not in ("trials", "effects")}
 
 
 def _number(value: object) -> str:
@@ -82,28 +89,46 @@ def print_study(name: str, storage: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(study_json(study), allow_nan=False))
         return
-    _console.print(f"{study.settings.name}: {study.settings.prompt!r}, {study.objective_name}")
+    _console.print(f"{study.settings.name}: {study.settings.prompt_text!r}, {_aims(study)}")
     _console.print(_trial_table(study))
     _print_failures(study)
     if (best := study.best()) is not None:
         _console.print(_best_table(study, best))
+    if len(front := study.pareto()) > 1 and sum(not m.is_constraint for m in study.measures) > 1:
+        found = ", ".join(str(trial.index) for trial in front)
+        _console.print(f"none beats trials {found} in all objectives", soft_wrap=True)
+    for line in missed_bounds(study):
+        _console.print(line, style="red", soft_wrap=True)
     for said in (expectation(study), going_on(study)):
         if said is not None:
             _console.print(said, soft_wrap=True)
-    _console.print(heldout_line(study), soft_wrap=True)
+    for line in heldout_lines(study):
+        _console.print(line, soft_wrap=True)
+
+
+def _aims(study: Study) -> str:
+    """Say what is wanted of the images, and who picks the actions."""
+    wanted = [
+        m.bounds_text if m.is_constraint else f"{m.direction} {m.name}" for m in study.measures
+    ]
+    return f"{', '.join(wanted)}, actions by {study.settings.proposer}"
 
 
 def _trial_table(study: Study) -> Table:
     parameters, best, trials = study.space.parameters, study.best(), study.trials
     # A word a line: eighty columns are enough for what usually varies.
     names = [name.replace("_", "\n") for name in parameters]
-    header = ("trial", "by", "score", *names, "liked,\ndisliked")
+    several = len(study.measures) > 1
+    scores = [
+        measure.name.replace("-", "-\n") if several else "score" for measure in study.measures
+    ]
+    header = ("trial", "by", *scores, *names, "liked,\ndisliked")
     columns = (Column(name, no_wrap=True) for name in header)
     table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for trial, following in zip(trials, [*trials[1:], None], strict=True):
         counts = f"{len(trial.action.liked)}, {len(trial.action.disliked)}"
         table.add_row(
-            *(str(trial.index), trial.source, score_text(trial)),
+            *(str(trial.index), trial.source, *score_texts(trial, study.measures)),
             *varying(trial, parameters),
             counts,
             style="bold green" if best is not None and trial.index == best.index else None,

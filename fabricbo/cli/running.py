@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from fabricbo.cli.errors import told
 from fabricbo.cli.reading import locate
-from fabricbo.cli.wording import heldout_line, outcome, trial_line
+from fabricbo.cli.wording import heldout_lines, missed_bounds, outcome, trial_line
 from fabricbo.compose import create_study, resume_study
 from fabricbo.records import Trial, TrialStatus
 from fabricbo.report import write_report
@@ -56,7 +56,8 @@ def _run(study: Study, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(outcome(study, time.monotonic() - began, page), allow_nan=False))
     else:
-        _results.print(heldout_line(study), soft_wrap=True)
+        for line in (*missed_bounds(study), *heldout_lines(study)):
+            _results.print(line, soft_wrap=True)
         _results.print(f"page: {page}", soft_wrap=True)
 
 
@@ -74,7 +75,7 @@ def _search(study: Study) -> None:
         task = progress.add_task("round 1", total=study.planned_trials, completed=done)
 
         def on_trial(trial: Trial) -> None:
-            progress.console.print(trial_line(trial, study.best()))
+            progress.console.print(trial_line(trial, study))
             description = f"round {trial.round} of {study.settings.rounds}"
             progress.update(task, advance=1, description=description)
 

@@ -1,27 +1,25 @@
-"""Picks the action with the largest expected improvement, feasible by construction.
+"""Picks the action that is worth most (see `improvement.py`), feasible by construction.
 
-The acquisition is qLogNEI: logarithm of the noisy expected improvement (Ament et al., 2023,
-"Unexpected Improvements to Expected Improvement for Bayesian Optimization"), conditioned on
-pending trials. Scalars and roles are searched together: every candidate is a point of the unit
-cube that `ActionSpace.from_unit` maps to an action, so windows, caps and whole numbers hold
-whatever the search does.
+Scalars and roles are searched together: every candidate is a point of the unit cube that
+`ActionSpace.from_unit` maps to an action, so windows, caps and whole numbers hold whatever the
+search does. Where seconds are scarce, worth is worth a second.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from botorch.acquisition.logei import qLogNoisyExpectedImprovement
-from botorch.sampling import SobolQMCNormalSampler
 from torch import Tensor
 
+from fabricbo.proposers.cost import expected_seconds
+from fabricbo.proposers.improvement import acquisition_function
 from fabricbo.proposers.surrogate import Surrogate
 from fabricbo.protocols import History
-from fabricbo.records import Action, TrialStatus
+from fabricbo.records import Action
 
-_DRAWS = 64
 _RANDOM_POINTS = 256
 _MUTATIONS = 32
 """Around each of the best trials."""
@@ -69,19 +67,6 @@ def candidate_actions(
     return [*promising, *(rest[i] for i in order)]
 
 
-def noisy_expected_improvement(
-    surrogate: Surrogate, history: History, seed: int
-) -> qLogNoisyExpectedImprovement:
-    """Return qLogNEI over the scored trials, given that the pending ones will be scored too."""
-    pending = [trial for trial in history.trials if trial.status is TrialStatus.PENDING]
-    return qLogNoisyExpectedImprovement(
-        surrogate.model,
-        X_baseline=surrogate.observed,
-        sampler=SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=seed),
-        X_pending=surrogate.rows(pending) if pending else None,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     action: Action
@@ -97,8 +82,9 @@ class _Search:
     def __init__(self, surrogate: Surrogate, history: History, rng: np.random.Generator) -> None:
         self._surrogate, self._history, self._rng = surrogate, history, rng
         seed = int(rng.integers(2**31))
-        self._acquisition = noisy_expected_improvement(surrogate, history, seed)
-        self._tried = surrogate.rows(history.trials)
+        self._acquisition = acquisition_function(surrogate, history, seed)
+        self._cost = expected_seconds(history) if history.spend == "seconds" else None
+        self._tried = surrogate.rows([trial.action for trial in history.trials])
         self._scalars = len(history.space.parameters)
 
     def first_points(self) -> Points:
@@ -148,16 +134,18 @@ class _Search:
         """Return a candidate for each different action that the points (`n x d`) stand for."""
         space, pool = self._history.space, self._history.pool
         actions = list(dict.fromkeys(space.from_unit(point.tolist(), pool) for point in points))
-        rows = torch.from_numpy(self._surrogate.features(actions))
         return [
             _Candidate(action, np.array(space.to_unit(action, pool)), value)
-            for action, value in zip(actions, self._values(rows), strict=True)
+            for action, value in zip(actions, self._values(actions), strict=True)
         ]
 
-    def _values(self, rows: Tensor) -> list[float]:
+    def _values(self, actions: Sequence[Action]) -> list[float]:
+        rows = self._surrogate.rows(actions)
         with torch.no_grad():
             chunks = [self._acquisition(chunk.unsqueeze(-2)) for chunk in torch.split(rows, _CHUNK)]
         values = torch.cat(chunks)
+        if self._cost is not None:
+            values = values - torch.tensor([math.log(self._cost(action)) for action in actions])
         values[~values.isfinite() | self._repeats(rows)] = -math.inf
         return values.tolist()
 
@@ -171,6 +159,13 @@ class _Search:
         trials = [t for t in self._history.trials if space.contains(t.action, pool)]
         if not trials:
             return []
-        means = self._surrogate.model.posterior(self._surrogate.rows(trials)).mean.squeeze(-1)
-        best = means.argsort(descending=True, stable=True)[:_PARENTS]
-        return [np.array(space.to_unit(trials[i].action, pool)) for i in best.tolist()]
+        means = self._surrogate.means(self._surrogate.rows([trial.action for trial in trials]))
+        objectives = 1 if self._history.preferences else len(self._history.objectives)
+        best = _leaders(means[:, :objectives])[:_PARENTS]
+        return [np.array(space.to_unit(trials[i].action, pool)) for i in best]
+
+
+def _leaders(means: Tensor) -> list[int]:
+    """Return the rows of `n x m` means, the best by one objective after the other first."""
+    orders = [column.argsort(descending=True, stable=True).tolist() for column in means.T]
+    return list(dict.fromkeys(row for rank in zip(*orders, strict=True) for row in rank))

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fabricbo.assessment import Advice
 from fabricbo.proposers.acquisition import candidate_actions
 from fabricbo.proposers.surrogate import Surrogate
-from fabricbo.protocols import Advice, History
-from fabricbo.records import Trial, TrialStatus
+from fabricbo.protocols import History
+from fabricbo.records import Trial
 
 TOLERANCE = 0.1
 """Share of the range of expected scores of the trials so far within which two are as good."""
@@ -26,13 +27,19 @@ _SLOPE, _OFFSET = 0.45, 0.4
 """Of the logit of the raw share; fitted, see above."""
 
 
-def advise(surrogate: Surrogate, history: History, rng: np.random.Generator) -> Advice:
-    """Say how likely the best trial is within the tolerance of the best action there is."""
-    done = [t for t in history.trials if t.status is TrialStatus.DONE]
-    estimates = [estimate.mean for estimate in surrogate.estimates(done)]
-    best = max(range(len(done)), key=lambda i: surrogate.sign * estimates[i])
+def advise(
+    surrogate: Surrogate, history: History, best: Trial, rng: np.random.Generator
+) -> Advice | None:
+    """Say how likely the best trial is within the tolerance of the best action there is.
+
+    None where that was never calibrated: beyond one objective without bounds.
+    """
+    if history.preferences or len(history.measures) > 1:
+        return None
+    done = [trial.action for trial in history.trials if trial.score is not None]
+    estimates = [estimate.mean for (estimate,) in surrogate.estimates(done)]
     tolerance = TOLERANCE * (max(estimates) - min(estimates))
-    gains = _gains(surrogate, history, done[best], rng)
+    gains = _gains(surrogate, history, best, rng)
     raw = float((gains <= tolerance).double().mean())
     return Advice(calibrated(raw), tolerance, float(gains.mean()))
 
@@ -40,11 +47,11 @@ def advise(surrogate: Surrogate, history: History, rng: np.random.Generator) -> 
 def _gains(surrogate: Surrogate, history: History, best: Trial, rng: np.random.Generator) -> Tensor:
     """Draw by how much the best action beats a trial, in units of the score: `draws`."""
     actions = candidate_actions(surrogate, history, rng, _CANDIDATES)
-    rows = torch.from_numpy(surrogate.features([best.action, *actions]))
+    rows = surrogate.rows([best.action, *actions])
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**31)))
         draws = surrogate.model.posterior(rows).rsample(torch.Size([_DRAWS])).squeeze(-1)
-    gains: Tensor = (draws.amax(-1) - draws[:, 0]) * surrogate.unit.scale
+    gains: Tensor = (draws.amax(-1) - draws[:, 0]) * surrogate.units[0].scale
     return gains
 
 

@@ -7,6 +7,7 @@ pool is disabled at "unused".
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,7 +17,8 @@ from ax.core.experiment import Experiment
 from ax.core.generator_run import GeneratorRun
 from ax.core.metric import Metric
 from ax.core.objective import Objective
-from ax.core.optimization_config import OptimizationConfig
+from ax.core.optimization_config import MultiObjectiveOptimizationConfig, OptimizationConfig
+from ax.core.outcome_constraint import OutcomeConstraint
 from ax.core.parameter import (
     ChoiceParameter,
     FixedParameter,
@@ -28,11 +30,12 @@ from ax.core.parameter_constraint import ParameterConstraint
 from ax.core.search_space import SearchSpace
 
 from fabricbo.protocols import History
-from fabricbo.records import PARAMETER_NAMES, Action, Direction, Reference, Role, Trial, TrialStatus
+from fabricbo.records import PARAMETER_NAMES, Action, Reference, Role, Trial, TrialStatus
+from fabricbo.scores import Measure
 from fabricbo.space import ActionSpace, Choice, Domain, Range
 
 METRIC = "score"
-"""Name of the objective in the experiment."""
+"""Name of the first objective in the experiment."""
 
 
 class MirroredExperiment:
@@ -42,18 +45,23 @@ class MirroredExperiment:
         """Copy a history into a new experiment."""
         self.history = replace(history, pool=(), trials=())
         self._enabled: set[str] = set()
+        self.metrics = metric_names(history.measures)
+        """One a measure."""
         self.experiment = Experiment(
             name="fabricbo",
             search_space=scalar_search_space(history.space),
-            optimization_config=_optimization_config(history.direction),
-            tracking_metrics=[Metric(METRIC, lower_is_better=history.direction == "minimize")],
+            optimization_config=_optimization_config(history.measures, self.metrics),
+            tracking_metrics=[
+                Metric(name, lower_is_better=measure.direction == "minimize")
+                for name, measure in zip(self.metrics, history.measures, strict=True)
+            ],
         )
         self.extend(history)
 
     def precedes(self, history: History) -> bool:
         """Tell whether `extend` can bring the experiment to this history."""
         return (
-            (self.history.space, self.history.direction) == (history.space, history.direction)
+            (self.history.space, self.history.measures) == (history.space, history.measures)
             and len(self.history.trials) <= len(history.trials)
             and all(map(_may_become, self.history.trials, history.trials))
         )
@@ -69,7 +77,7 @@ class MirroredExperiment:
             {
                 index: trial
                 for index, trial in enumerate(history.trials)
-                if index >= len(seen) or seen[index].status is TrialStatus.PENDING
+                if index >= len(seen) or seen[index].status in _ON_THEIR_WAY
             }
         )
         self.history = history
@@ -117,7 +125,7 @@ class MirroredExperiment:
     def _end(self, trials: dict[int, Trial]) -> None:
         """Attach scores and mark what is no longer pending."""
         done = {i: t for i, t in trials.items() if t.status is TrialStatus.DONE}
-        rows = [self._row(index, trial) for index, trial in done.items()]
+        rows = [row for index, trial in done.items() for row in self._rows(index, trial)]
         if rows:
             self.experiment.attach_data(Data(data_rows=rows))
         for index, trial in trials.items():
@@ -126,19 +134,37 @@ class MirroredExperiment:
             elif trial.status is TrialStatus.FAILED:
                 self.experiment.trials[index].mark_failed(reason=trial.reason)
 
-    def _row(self, index: int, trial: Trial) -> DataRow:
-        if trial.score is None:
-            raise ValueError(f"trial {index} is done and has no score")
-        error = trial.score.standard_error
-        return DataRow(
-            trial_index=index,
-            arm_name=self.experiment.trials[index].arms[0].name,
-            metric_name=METRIC,
-            metric_signature=METRIC,
-            mean=trial.score.mean,
-            se=math.nan if error is None else error,
-            n=len(trial.score.values),
-        )
+    def _rows(self, index: int, trial: Trial) -> list[DataRow]:
+        """Return the scores of a trial, one a metric."""
+        if len(trial.scores) != len(self.metrics):
+            raise ValueError(f"trial {index} is done and has {len(trial.scores)} scores")
+        return [
+            DataRow(
+                trial_index=index,
+                arm_name=self.experiment.trials[index].arms[0].name,
+                metric_name=metric,
+                metric_signature=metric,
+                mean=score.mean,
+                se=math.nan if score.standard_error is None else score.standard_error,
+                n=len(score.values),
+            )
+            for metric, score in zip(self.metrics, trial.scores, strict=True)
+        ]
+
+
+_ON_THEIR_WAY = (TrialStatus.PENDING, TrialStatus.DRAWN)
+"""Ax knows no judgements by people: what waits for one is running."""
+
+
+def metric_names(measures: Sequence[Measure]) -> tuple[str, ...]:
+    """Return a name for each measure that Ax's expressions can hold."""
+    names = [METRIC]
+    for number, measure in enumerate(measures[1:], 1):
+        plain = re.sub(r"\W", "_", measure.name, flags=re.ASCII)
+        # A letter first, and a number where two would be equal or be Ax's own word.
+        name = plain if re.match("[A-Za-z]", plain) else f"measure_{plain}"
+        names.append(f"{name}_{number}" if name in (*names, "baseline") else name)
+    return tuple(names)
 
 
 def role_name(reference: Reference) -> str:
@@ -199,10 +225,32 @@ def _role_parameter(name: str) -> ChoiceParameter:
     )
 
 
-def _optimization_config(direction: Direction) -> OptimizationConfig:
-    """Ax maximizes an expression."""
-    expression = METRIC if direction == "maximize" else f"-{METRIC}"
-    return OptimizationConfig(Objective(expression, metric_name_to_signature={METRIC: METRIC}))
+def _optimization_config(measures: Sequence[Measure], metrics: Sequence[str]) -> OptimizationConfig:
+    """Ax maximizes what an expression says; commas separate several objectives."""
+    named = list(zip(metrics, measures, strict=True))
+    objectives = [(name, measure) for name, measure in named if not measure.is_constraint]
+    signatures = {name: name for name in metrics}
+    expression = ", ".join(
+        name if measure.direction == "maximize" else f"-{name}" for name, measure in objectives
+    )
+    objective = Objective(expression, metric_name_to_signature=signatures)
+    constraints = [
+        OutcomeConstraint(f"{name} {relation} {bound}", metric_name_to_signature=signatures)
+        for name, measure in named
+        for relation, bound in ((">=", measure.at_least), ("<=", measure.at_most))
+        if bound is not None
+    ]
+    if len(objectives) == 1:
+        return OptimizationConfig(objective, constraints)
+    thresholds = [
+        OutcomeConstraint(
+            f"{name} {'>=' if measure.direction == 'maximize' else '<='} {measure.reference_point}",
+            metric_name_to_signature=signatures,
+        )
+        for name, measure in objectives
+        if measure.reference_point is not None
+    ]
+    return MultiObjectiveOptimizationConfig(objective, constraints, thresholds)
 
 
 def _number(name: str, value: float) -> float | int:
@@ -215,6 +263,6 @@ def _with_role(action: Action, role: Role) -> Sequence[Reference]:
 
 def _may_become(seen: Trial, now: Trial) -> bool:
     """Tell whether a trial is the one seen before, or what has become of it."""
-    if seen.status is TrialStatus.PENDING:
+    if seen.status in _ON_THEIR_WAY:
         return seen.action == now.action
-    return (seen.action, seen.status, seen.score) == (now.action, now.status, now.score)
+    return (seen.action, seen.status, seen.scores) == (now.action, now.status, now.scores)

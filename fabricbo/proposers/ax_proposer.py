@@ -8,11 +8,12 @@ from ax.generation_strategy.external_generation_node import ExternalGenerationNo
 from ax.generation_strategy.generation_strategy import GenerationStrategy
 from ax.generation_strategy.transition_criterion import MinTrials
 
+from fabricbo.assessment import Assessment
 from fabricbo.proposers.ax_experiment import MirroredExperiment
 from fabricbo.proposers.baselines import HandProposer, SobolProposer, proposal_seed
 from fabricbo.proposers.bayes import SurrogateProposer, own_randomness
 from fabricbo.proposers.embeddings import Embed
-from fabricbo.protocols import Advice, Estimate, History, Proposal, Proposer
+from fabricbo.protocols import History, Proposal, Proposer
 
 
 class AxProposer:
@@ -67,13 +68,13 @@ class AxProposer:
         current = next(node for node in nodes if node.name == strategy.current_node_name)
         return current.proposal
 
-    def estimate(self, history: History, /) -> dict[int, Estimate]:
-        """Return what the surrogate expects of every trial that has a score, by index."""
-        return self._surrogate.estimate(history)
+    def assess(self, history: History, /) -> Assessment:
+        """Return what every trial is expected to score, what helped, and whether to go on."""
+        return self._surrogate.assess(history)
 
-    def advise(self, history: History, /) -> Advice | None:
-        """Say how likely the best trial is near the best there is; None before a few scores."""
-        return self._surrogate.advise(history)
+    def compare(self, history: History, /) -> tuple[int, int]:
+        """Return the two drawn trials whose comparison should help most, by qEUBO."""
+        return self._surrogate.compare(history)
 
     def _synchronised(self, history: History) -> MirroredExperiment:
         if self._mirror is not None and self._mirror.precedes(history):
@@ -113,9 +114,11 @@ def generation_nodes(
     mirror: MirroredExperiment, initial_trials: int, surrogate: Proposer
 ) -> list[ProposerNode]:
     """Return the three stages and the conditions on which one gives way to the next."""
+    history = mirror.history
     started = MinTrials(threshold=1, transition_to="sobol", use_all_trials_in_exp=True)
+    # An earlier study stands in for the Sobol points.
     enough = MinTrials(
-        threshold=1 + initial_trials,
+        threshold=1 + (0 if history.earlier else initial_trials),
         transition_to="bo",
         use_all_trials_in_exp=True,
         not_in_statuses=[TrialStatus.FAILED],
@@ -126,8 +129,10 @@ def generation_nodes(
         use_all_trials_in_exp=True,
         only_in_statuses=[TrialStatus.COMPLETED],
     )
+    # Trials that people judge are never completed in Ax's sense: it knows no comparisons.
+    known = [enough] if history.preferences else [enough, scored]
     return [
         ProposerNode(HandProposer(), mirror, started, name="hand"),
-        ProposerNode(SobolProposer(), mirror, enough, scored, name="sobol"),
+        ProposerNode(SobolProposer(), mirror, *known, name="sobol"),
         ProposerNode(surrogate, mirror, name="bo"),
     ]

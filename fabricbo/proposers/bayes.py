@@ -13,12 +13,18 @@ from botorch.exceptions.warnings import OptimizationWarning
 from linear_operator.utils.errors import NanError, NotPSDError
 from linear_operator.utils.warnings import NumericalWarning
 
+from fabricbo.assessment import Assessment
+from fabricbo.best import best
 from fabricbo.proposers.acquisition import best_action
 from fabricbo.proposers.advice import advise
 from fabricbo.proposers.baselines import proposal_seed, random_generator, sobol_action
+from fabricbo.proposers.comparison import next_pair
 from fabricbo.proposers.embeddings import Embed, Embeddings
+from fabricbo.proposers.insight import reference_effects, slices
+from fabricbo.proposers.preference import judged_trials
+from fabricbo.proposers.replication import worth_repeating
 from fabricbo.proposers.surrogate import fit_surrogate
-from fabricbo.protocols import Advice, Estimate, History, Proposal
+from fabricbo.protocols import History, Proposal
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +36,8 @@ _ENOUGH_TO_ADVISE = 5
 class SurrogateProposer:
     """Proposes the action of which the surrogate expects the largest improvement.
 
-    Sources: `bo`; `bo-fallback` where the fit failed and the prior's hyperparameters had to do;
+    Sources: `bo`; `bo-again` where drawing a trial again with fresh seeds promises more than
+    anything new; `bo-fallback` where the fit failed and the prior's hyperparameters had to do;
     `sobol-fallback` where not even they gave an answer; `bo-repeat` where no action is left
     that could give new images.
     """
@@ -48,40 +55,70 @@ class SurrogateProposer:
         """Return the next action, taking pending trials into account.
 
         Raises:
-            ValueError: no trial has a score.
+            ValueError: no trial has a score, and nobody preferred any.
         """
+        _warn_of_bounds(history)
         with own_randomness(proposal_seed(history)):
             surrogate = fit_surrogate(history, self._embeddings)
             try:
                 action, new = best_action(surrogate, history, random_generator(history))
+                again = worth_repeating(surrogate, history, action)
             except _NUMERICAL_ERRORS as error:
                 logger.warning("acquisition failed, using a Sobol point: %s", error)
                 return Proposal(sobol_action(history), source="sobol-fallback")
+        if again is not None:
+            return Proposal(again, source="bo-again")
         if not new:
             logger.warning("found no action that could give new images")
             return Proposal(action, source="bo-repeat")
         return Proposal(action, source="bo" if surrogate.fitted else "bo-fallback")
 
-    def estimate(self, history: History, /) -> dict[int, Estimate]:
-        """Return what the surrogate expects of every trial that has a score, by index."""
-        done = [trial for trial in history.trials if trial.score is not None]
-        if not done:
-            return {}
-        with own_randomness(proposal_seed(history)):
-            estimates = fit_surrogate(history, self._embeddings).estimates(done)
-        return {trial.index: found for trial, found in zip(done, estimates, strict=True)}
-
-    def advise(self, history: History, /) -> Advice | None:
-        """Say how likely the best trial is near the best there is; None before a few scores."""
-        if sum(trial.score is not None for trial in history.trials) < _ENOUGH_TO_ADVISE:
-            return None
+    def assess(self, history: History, /) -> Assessment:
+        """Return what every trial is expected to score, what helped, and whether to go on."""
+        known = judged_trials(history)
+        if not known:
+            return Assessment()
+        rng = random_generator(history)
         with own_randomness(proposal_seed(history)):
             surrogate = fit_surrogate(history, self._embeddings)
+            found = surrogate.estimates([trial.action for trial in known])
+            estimates = {t.index: of_one for t, of_one in zip(known, found, strict=True)}
+            chosen = best(known, history.measures[: len(surrogate.units)], estimates)
+            if chosen is None:
+                return Assessment(estimates)
             try:
-                return advise(surrogate, history, random_generator(history))
+                enough = sum(bool(trial.scores) for trial in known) >= _ENOUGH_TO_ADVISE
+                return Assessment(
+                    estimates,
+                    advise(surrogate, history, chosen, rng) if enough else None,
+                    reference_effects(surrogate, history, chosen),
+                    slices(surrogate, history, chosen),
+                )
             except _NUMERICAL_ERRORS as error:
                 logger.warning("no advice on whether to go on: %s", error)
-                return None
+                return Assessment(estimates)
+
+    def compare(self, history: History, /) -> tuple[int, int]:
+        """Return the two drawn trials whose comparison should help most, by qEUBO.
+
+        Raises:
+            ValueError: fewer than two trials have images.
+        """
+        shown = [trial for trial in history.trials if trial.images]
+        if len(shown) < 2:
+            raise ValueError(f"a comparison needs two trials with images, got {len(shown)}")
+        if not judged_trials(history):
+            return shown[0].index, shown[1].index
+        with own_randomness(proposal_seed(history)):
+            return next_pair(fit_surrogate(history, self._embeddings), history, shown)
+
+
+def _warn_of_bounds(history: History) -> None:
+    """Say which bounds no trial keeps: the search then goes towards an action that does."""
+    for number, measure in enumerate(history.measures):
+        means = [trial.scores[number].mean for trial in history.trials if trial.scores]
+        if means and not any(map(measure.allows, means)):
+            logger.warning("no trial keeps %s yet; looking for one that does", measure.bounds_text)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ it moves only after a generation of 4 + 3 ln(coordinates) scores: 11 of them wit
 
 from optuna.distributions import FloatDistribution
 from optuna.samplers import CmaEsSampler
+from optuna.trial import TrialState
 
 from fabricbo.proposers.baselines import HandProposer, proposal_seed
 from fabricbo.proposers.optuna_study import (
@@ -16,11 +17,11 @@ from fabricbo.proposers.optuna_study import (
     Distributions,
     empty_study,
     known_trials,
-    value_of,
+    values_of,
 )
 from fabricbo.proposers.quiet import quiet
 from fabricbo.protocols import History, Proposal
-from fabricbo.records import Trial, TrialStatus
+from fabricbo.records import Trial
 
 
 class CmaEsProposer:
@@ -30,7 +31,16 @@ class CmaEsProposer:
     """
 
     def propose(self, history: History, /) -> Proposal:
-        """Return the next draw; pending and failed trials count for no generation."""
+        """Return the next draw; pending and failed trials count for no generation.
+
+        Raises:
+            ValueError: several objectives, or bounds: CMA-ES knows neither.
+        """
+        if history.further:
+            raise ValueError(
+                "cmaes takes one objective without bounds, got "
+                f"{', '.join(measure.name for measure in history.measures)}"
+            )
         names = [f"x{index}" for index in range(history.space.dimensions(history.pool))]
         if not history.trials or not names:
             return HandProposer().propose(history)
@@ -44,8 +54,8 @@ class CmaEsProposer:
                 study.enqueue_trial(dict(zip(names, _point(trial, history), strict=True)))
                 asked = study.ask(cube)
                 _ = asked.relative_params
-                if trial.status is not TrialStatus.PENDING:
-                    study.tell(asked, value_of(trial), STATES[trial.status])
+                if STATES[trial.status] is not TrialState.RUNNING:
+                    study.tell(asked, values_of(trial, history), STATES[trial.status])
             drawn = study.ask(cube).params
         action = history.space.from_unit([drawn[name] for name in names], history.pool)
         return Proposal(action, source="cmaes")

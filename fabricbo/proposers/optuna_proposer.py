@@ -23,9 +23,10 @@ from fabricbo.proposers.baselines import HandProposer, proposal_seed
 from fabricbo.proposers.optuna_study import (
     STATES,
     Distributions,
+    constraints_of,
     empty_study,
     known_trials,
-    value_of,
+    values_of,
 )
 from fabricbo.proposers.quiet import quiet
 from fabricbo.proposers.suggestions import suggested_action
@@ -43,6 +44,8 @@ _SAMPLERS: dict[Kind, Callable[[int], BaseSampler]] = {
 
 class OptunaProposer:
     """Proposes the hand settings, then what one of Optuna's samplers suggests.
+
+    Several objectives and bounds are passed on.
 
     Sources: `hand`, and `optuna-tpe` or `optuna-gp`.
     """
@@ -93,7 +96,8 @@ def _frozen(trial: Trial, history: History, distributions: Distributions) -> Fro
     values = {**scalars, **roles}
     return optuna.trial.create_trial(
         state=STATES[trial.status],
-        value=value_of(trial),
+        values=values_of(trial, history),
+        constraints=constraints_of(trial, history),
         params={name: values[name] for name in distributions},
         distributions=distributions,
     )

@@ -17,6 +17,7 @@ from fabricbo.records import Trial, TrialStatus
 
 STATES: Mapping[TrialStatus, TrialState] = {
     TrialStatus.PENDING: TrialState.RUNNING,
+    TrialStatus.DRAWN: TrialState.RUNNING,
     TrialStatus.DONE: TrialState.COMPLETE,
     TrialStatus.FAILED: TrialState.FAIL,
 }
@@ -26,7 +27,8 @@ Distributions = dict[str, BaseDistribution]
 
 def empty_study(history: History, sampler: BaseSampler) -> optuna.Study:
     """Return a study in memory that aims where the history does."""
-    return optuna.create_study(direction=history.direction, sampler=sampler)
+    directions = [history.measures[i].direction for i in history.objectives]
+    return optuna.create_study(directions=directions, sampler=sampler)
 
 
 def known_trials(history: History) -> list[Trial]:
@@ -43,6 +45,17 @@ def known_trials(history: History) -> list[Trial]:
     ]
 
 
-def value_of(trial: Trial) -> float | None:
-    """Return a trial's score as one number; None where it has none."""
-    return None if trial.score is None else trial.score.mean
+def values_of(trial: Trial, history: History) -> list[float] | None:
+    """Return a trial's mean scores, one an objective; None where it has none."""
+    return [trial.scores[i].mean for i in history.objectives] if trial.scores else None
+
+
+def constraints_of(trial: Trial, history: History) -> dict[str, float]:
+    """Return by how much a trial misses each bound; 0 or less where it keeps it."""
+    found = {}
+    for measure, score in zip(history.measures, trial.scores, strict=bool(trial.scores)):
+        if measure.at_least is not None:
+            found[f"{measure.name} >="] = measure.at_least - score.mean
+        if measure.at_most is not None:
+            found[f"{measure.name} <="] = score.mean - measure.at_most
+    return found

@@ -15,15 +15,21 @@ import numpy.typing as npt
 import torch
 from botorch.exceptions import ModelFittingError
 from botorch.fit import fit_gpytorch_mll
-from botorch.models import SingleTaskGP
+from botorch.models import ModelListGP, SingleTaskGP
+from botorch.models.model import Model
+from gpytorch.kernels import Kernel
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from torch import Tensor
 
+from fabricbo.assessment import Estimate
 from fabricbo.proposers.embeddings import Embeddings
 from fabricbo.proposers.features import FeatureMap
 from fabricbo.proposers.kernel import ActionKernel
-from fabricbo.protocols import Estimate, History
-from fabricbo.records import Reference, Score, Trial, TrialStatus
+from fabricbo.proposers.preference import comparisons, fit_preferences, judged_trials
+from fabricbo.proposers.transfer import TransferKernel
+from fabricbo.protocols import History
+from fabricbo.records import Action, Reference, TrialStatus
+from fabricbo.scores import Score
 
 logger = logging.getLogger(__name__)
 
@@ -36,32 +42,65 @@ _FIT_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
-class Surrogate:
-    """A fitted model and the features that it sees."""
+class Unit:
+    """How scores of a measure became outcomes of a model: mean 0, variance 1, higher better."""
 
-    model: SingleTaskGP
-    """Higher is better, in units of the standard deviation of the scores."""
+    sign: int = 1
+    """1 where scores are maximized, -1 where they are minimized."""
+    centre: float = 0.0
+    scale: float = 1.0
+    """A score is its outcome times `sign` and `scale` plus `centre`."""
+
+    def outcome(self, score: float) -> float:
+        """Return the outcome that a score stands for."""
+        return self.sign * (score - self.centre) / self.scale
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """Fitted models and the features that they see."""
+
+    models: tuple[Model, ...]
+    """One a measure, in the order of the history; one of a utility where people judge."""
     features: FeatureMap
     observed: Tensor
-    """Features of the trials with a score, `n x d`."""
-    unit: "Standardised"
-    """How scores became outcomes of the model."""
-    sign: int
-    """1 where scores are maximized, -1 where they are minimized."""
+    """Features of this study's trials with a score or a judgement, `n x d`."""
+    units: tuple[Unit, ...]
+    """One an outcome."""
+    noise: tuple[float, ...]
+    """Noise variance of a trial's outcome, one an outcome; 0 where nobody knows."""
     fitted: bool
     """False where the fit failed and the prior's hyperparameters serve."""
+    transfers: bool = False
+    """Whether the model knows an earlier study too, by the last of the columns."""
 
-    def rows(self, trials: Sequence[Trial]) -> Tensor:
-        """Return the features of some trials' actions, `n x d`."""
-        return torch.from_numpy(self.features([trial.action for trial in trials]))
+    @property
+    def model(self) -> Model:
+        """All models as one, with as many outcomes."""
+        return self.models[0] if len(self.models) == 1 else ModelListGP(*self.models)
 
-    def estimates(self, trials: Sequence[Trial]) -> list[Estimate]:
-        """Return what the actions of some trials are expected to score, in units of the scores."""
+    def rows(self, actions: Sequence[Action], study: int = 0) -> Tensor:
+        """Return the features of actions of this study (0) or the earlier one (1), `n x d`."""
+        return _rows(self.features, actions, study if self.transfers else None)
+
+    def means(self, rows: Tensor) -> Tensor:
+        """Return the expected outcomes, `n x m`."""
         with torch.no_grad():
-            posterior = self.model.posterior(self.rows(trials))
-        means = self.sign * posterior.mean.squeeze(-1) * self.unit.scale + self.unit.centre
-        errors = posterior.variance.squeeze(-1).clamp_min(0).sqrt() * self.unit.scale
-        return [Estimate(m, e) for m, e in zip(means.tolist(), errors.tolist(), strict=True)]
+            means: Tensor = self.model.posterior(rows).mean
+        return means
+
+    def estimates(self, actions: Sequence[Action]) -> list[tuple[Estimate, ...]]:
+        """Return what actions are expected to score, one estimate a measure, in its units."""
+        with torch.no_grad():
+            posterior = self.model.posterior(self.rows(actions))
+            means, errors = posterior.mean, posterior.variance.clamp_min(0).sqrt()
+        return [
+            tuple(
+                Estimate(unit.sign * mean * unit.scale + unit.centre, error * unit.scale)
+                for mean, error, unit in zip(*of_one, self.units, strict=True)
+            )
+            for of_one in zip(means.tolist(), errors.tolist(), strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -74,41 +113,99 @@ class Standardised:
     """Their noise variances, `n x 1`; None where no score has more than one value."""
     centre: float
     scale: float
-    """A score is its outcome times `scale` plus `centre`."""
 
 
 def fit_surrogate(history: History, embeddings: Embeddings | None = None) -> Surrogate:
-    """Fit the surrogate to the trials that have a score.
+    """Fit the surrogate to the trials that have a score, or to what people preferred.
 
     Args:
         history: what is known so far.
         embeddings: of the references' images; None where there are none.
 
     Raises:
-        ValueError: no trial has one.
+        ValueError: no trial has a score, and nobody preferred any.
     """
-    done = [(t.action, t.score) for t in history.trials if t.status is TrialStatus.DONE and t.score]
-    if not done:
-        raise ValueError("the surrogate needs a trial with a score, got none")
     references = known_references(history)
     features = FeatureMap(history.space, references)
     distances = embeddings.distances(references) if embeddings else None
-    x = torch.from_numpy(features([action for action, _ in done]))
-    unit = standardised([score for _, score in done])
-    sign = 1 if history.direction == "maximize" else -1
     kernel = partial(
         ActionKernel,
         len(features.scalar_names),
         len(references),
         None if distances is None else torch.from_numpy(distances),
     )
-    model, fitted = _fit(x, sign * unit.outcomes, unit.noise, kernel)
-    return Surrogate(model, features, x, unit, sign, fitted)
+    if history.preferences:
+        return _fit_to_people(history, features, kernel)
+    return _fit_to_scores(history, features, kernel)
+
+
+def _fit_to_people(
+    history: History, features: FeatureMap, kernel: Callable[[], ActionKernel]
+) -> Surrogate:
+    judged = judged_trials(history)
+    rows = _rows(features, [trial.action for trial in judged])
+    places = {trial.index: row for row, trial in enumerate(judged)}
+    pairs = [(places[better], places[worse]) for better, worse in comparisons(history)]
+    model, fitted = fit_preferences(rows, pairs, kernel)
+    sign = 1 if history.direction == "maximize" else -1
+    return Surrogate((model,), features, rows, (Unit(sign),), (0.0,), fitted)
+
+
+def _fit_to_scores(
+    history: History, features: FeatureMap, kernel: Callable[[], ActionKernel]
+) -> Surrogate:
+    done = [trial for trial in history.trials if trial.status is TrialStatus.DONE and trial.scores]
+    if not done:
+        raise ValueError("the surrogate needs a trial with a score, got none")
+    earlier = list(history.earlier)
+    own = _rows(features, [t.action for t in done], 0 if earlier else None)
+    rows = torch.cat((own, _rows(features, [t.action for t in earlier], 1))) if earlier else own
+    covariance = (lambda: TransferKernel(kernel())) if earlier else kernel
+    models, units, noise, fitted = [], [], [], True
+    for number, measure in enumerate(history.measures):
+        scores = [trial.scores[number] for trial in done]
+        found = standardised([*scores, *_aligned([t.scores[number] for t in earlier], scores)])
+        sign = 1 if measure.direction == "maximize" else -1
+        model, good = _fit(rows, sign * found.outcomes, found.noise, covariance)
+        models.append(model)
+        units.append(Unit(sign, found.centre, found.scale))
+        known = model.likelihood.noise.detach() if found.noise is None else found.noise[: len(done)]
+        noise.append(float(known.mean()))
+        fitted = fitted and good
+    return Surrogate(
+        tuple(models),
+        features,
+        own,
+        tuple(units),
+        tuple(noise),
+        fitted,
+        transfers=bool(earlier),
+    )
+
+
+def _rows(features: FeatureMap, actions: Sequence[Action], study: int | None = None) -> Tensor:
+    """Return the features of actions, with the study as the last column where there are two."""
+    rows = torch.from_numpy(features(actions))
+    if study is None:
+        return rows
+    return torch.cat((rows, torch.full((len(rows), 1), float(study), dtype=rows.dtype)), dim=1)
+
+
+def _aligned(earlier: Sequence[Score], own: Sequence[Score]) -> list[Score]:
+    """Return an earlier study's scores, moved so that its hand settings score as ours do.
+
+    Levels differ between prompts; what is better than the hand settings is what carries over.
+    """
+    if not earlier:
+        return []
+    shift = own[0].mean - earlier[0].mean
+    return [Score(tuple(value + shift for value in score.by_seed)) for score in earlier]
 
 
 def known_references(history: History) -> tuple[Reference, ...]:
-    """Return the pool, then what earlier trials used beyond it, in order of appearance."""
-    used = (r for t in history.trials for r in (*t.action.liked, *t.action.disliked))
+    """Return the pool, then what trials used beyond it, in order of appearance."""
+    trials = (*history.trials, *history.earlier)
+    used = (r for t in trials for r in (*t.action.liked, *t.action.disliked))
     return tuple(dict.fromkeys((*history.pool, *used)))
 
 
@@ -118,13 +215,13 @@ def standardised(scores: Sequence[Score]) -> Standardised:
     A sample variance of a few images is a rough guess, so each is drawn toward what the trials
     have in common.
     """
-    unit = max(abs(v) for score in scores for v in score.values) or 1.0
+    unit = max(abs(v) for score in scores for v in score.by_seed) or 1.0
     means = np.array([score.mean / unit for score in scores])
     spread = float(means.std())
     scale = spread if spread > 1e-12 else 1.0
     centre = float(means.mean())
     y = torch.from_numpy((means - centre) / scale).unsqueeze(-1)
-    counts = np.array([len(score.values) for score in scores])
+    counts = np.array([len(score.by_seed) for score in scores])
     if counts.max() < 2:
         return Standardised(y, None, centre * unit, scale * unit)
     errors = np.array([(score.standard_error or 0.0) / unit / scale for score in scores])
@@ -143,7 +240,7 @@ def _pooled_variance(
 
 
 def _fit(
-    x: Tensor, y: Tensor, noise: Tensor | None, kernel: Callable[[], ActionKernel]
+    x: Tensor, y: Tensor, noise: Tensor | None, kernel: Callable[[], Kernel]
 ) -> tuple[SingleTaskGP, bool]:
     model = _model(x, y, noise, kernel())
     likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
@@ -160,5 +257,5 @@ def _fit(
     return model, True
 
 
-def _model(x: Tensor, y: Tensor, noise: Tensor | None, kernel: ActionKernel) -> SingleTaskGP:
+def _model(x: Tensor, y: Tensor, noise: Tensor | None, kernel: Kernel) -> SingleTaskGP:
     return SingleTaskGP(x, y, noise, covar_module=kernel, outcome_transform=None)

@@ -1,53 +1,76 @@
 """The curve of scores by trial, and of the best so far, as a plotly figure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import plotly.graph_objects as go
 
-from fabricbo.records import Direction, Trial
-
-COLOURS = {"hand": "#8a8f98", "sobol": "#3f8fd2", "bo": "#e4572e"}
-_OTHER = "#9b5de5"
-_LABELS = {"hand": "hand settings", "sobol": "Sobol", "bo": "Bayesian optimization"}
+from fabricbo.records import Trial
+from fabricbo.report.plot import COLOURS, GRID, LABELS, LAYOUT, OTHER, escaped
+from fabricbo.scores import Direction
 
 
-def score_curve(trials: Sequence[Trial], direction: Direction) -> go.Figure:
-    """Draw scores with one standard error, the best so far, and the hand settings as a line."""
+def score_curve(
+    trials: Sequence[Trial],
+    direction: Direction,
+    *,
+    name: str = "score",
+    breaking: Sequence[Trial] = (),
+) -> go.Figure:
+    """Draw scores with one standard error, the best so far, and the hand settings as a line.
+
+    Args:
+        name: what the scores are of.
+        breaking: trials that break a bound; they are crosses, and never the best.
+    """
+    broken = {trial.index for trial in breaking}
     done = [trial for trial in trials if trial.score is not None]
     figure = go.Figure()
     figure.add_scatter(
         x=[trial.index for trial in done],
-        y=_best_so_far(done, direction),
+        y=_best_so_far(done, direction, broken),
         mode="lines",
         line={"shape": "hv", "color": COLOURS["bo"], "width": 2},
-        name="best so far",
+        name="best so far, bounds kept" if broken else "best so far",
     )
     for source in dict.fromkeys(trial.source for trial in done):
-        _add_points(figure, source, [trial for trial in done if trial.source == source])
+        _add_points(figure, [trial for trial in done if trial.source == source], broken)
     _add_baseline(figure, done)
     _add_rounds(figure, trials)
-    figure.update_layout(**_LAYOUT)
+    figure.update_layout(**LAYOUT)
+    figure.update_xaxes(title="trial", showgrid=False, zeroline=False)
+    figure.update_yaxes(title=escaped(name), gridcolor=GRID, zeroline=False)
     return figure
 
 
-def _best_so_far(done: Sequence[Trial], direction: Direction) -> list[float]:
+def _best_so_far(
+    done: Sequence[Trial], direction: Direction, broken: Collection[int]
+) -> list[float | None]:
+    """Return the best score up to each trial; None before one keeps the bounds."""
     choose = max if direction == "maximize" else min
-    best: list[float] = []
+    best: list[float | None] = []
     for trial in done:
-        if trial.score is not None:
-            best.append(choose(trial.score.mean, best[-1]) if best else trial.score.mean)
+        last = best[-1] if best else None
+        if trial.score is None or trial.index in broken:
+            best.append(last)
+        else:
+            best.append(trial.score.mean if last is None else choose(trial.score.mean, last))
     return best
 
 
-def _add_points(figure: go.Figure, source: str, trials: Sequence[Trial]) -> None:
+def _add_points(figure: go.Figure, trials: Sequence[Trial], broken: Collection[int]) -> None:
+    source = trials[0].source
     scores = [trial.score for trial in trials if trial.score is not None]
     figure.add_scatter(
         x=[trial.index for trial in trials],
         y=[score.mean for score in scores],
         error_y={"array": [score.standard_error or 0 for score in scores], "width": 0},
         mode="markers",
-        marker={"size": 9, "color": COLOURS.get(source, _OTHER)},
-        name=_LABELS.get(source, source),
+        marker={
+            "size": 9,
+            "color": COLOURS.get(source, OTHER),
+            "symbol": ["x" if trial.index in broken else "circle" for trial in trials],
+        },
+        name=LABELS.get(source, escaped(source)),
         hovertemplate="trial %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
     )
 
@@ -71,16 +94,3 @@ def _add_rounds(figure: go.Figure, trials: Sequence[Trial]) -> None:
             annotation={"text": f"round {index}", "font": {"size": 11}},
             annotation_position="top left",
         )
-
-
-# Mid-grey text reads on a light and on a dark page alike.
-_LAYOUT = {
-    "paper_bgcolor": "rgba(0,0,0,0)",
-    "plot_bgcolor": "rgba(0,0,0,0)",
-    "font": {"color": "#7d838c", "family": "system-ui, sans-serif"},
-    "margin": {"l": 50, "r": 10, "t": 30, "b": 40},
-    "height": 380,
-    "legend": {"orientation": "h", "y": -0.18},
-    "xaxis": {"title": "trial", "showgrid": False, "zeroline": False},
-    "yaxis": {"title": "score", "gridcolor": "rgba(128,136,144,0.25)", "zeroline": False},
-}

@@ -1,25 +1,61 @@
 """What the page says in words: one honest sentence, and numbers as text."""
 
-from fabricbo.records import Direction, Score, Trial
+from fabricbo.records import Trial, TrialStatus
+from fabricbo.scores import Direction, Score
 from fabricbo.study import Heldout, Study
 
 
 def headline(study: Study) -> str:
     """Say in one sentence how the best settings compare with the hand settings."""
     best, baseline = study.best(), study.baseline
-    if best is None:
-        return "No trial has a score yet."
+    if best is None or best.score is None:
+        return _judged(study, best)
     if baseline is None:
         return "The hand settings have no score, so there is nothing to compare with."
     if best.index == baseline.index:
-        return "Nothing that was tried scored better than the usual hand settings."
-    heldout = study.heldout
-    if heldout is None:
-        return (
-            f"Trial {best.index} scored {_number(best)} where the hand settings scored "
-            f"{_number(baseline)}; the comparison on fresh seeds is still to be drawn."
-        )
-    return compared(heldout, study.direction)
+        return f"Nothing that was tried {_ahead_of(study)} the usual hand settings."
+    said = _among(study, _gain(study, best, baseline))
+    broken = [] if study.broken_bounds(best) else study.broken_bounds(baseline)
+    if broken:
+        said += f" The hand settings do not keep {' and '.join(broken)}, the best settings do."
+    return said
+
+
+def _gain(study: Study, best: Trial, baseline: Trial) -> str:
+    if study.heldout is not None:
+        return compared(study.heldout, study.direction)
+    return (
+        f"Trial {best.index} scored {_number(best)} where the hand settings scored "
+        f"{_number(baseline)}; the comparison on fresh seeds is still to be drawn."
+    )
+
+
+def _ahead_of(study: Study) -> str:
+    if len(study.measures) == 1:
+        return "scored better than"
+    return "is better, by all that is measured, than"
+
+
+def _among(study: Study, said: str) -> str:
+    """Name the objective that a comparison is about, where there are others."""
+    count = sum(not measure.is_constraint for measure in study.measures)
+    if count == 1:
+        return said
+    return (
+        f"By {study.objective_name}, the first of {count} objectives, {said[0].lower()}{said[1:]}"
+    )
+
+
+def _judged(study: Study, best: Trial | None) -> str:
+    """Say what people prefer; that no trial has a score where none is to be judged."""
+    drawn = sum(trial.status is TrialStatus.DRAWN for trial in study.trials)
+    if best is None:
+        waiting = f"{counted(drawn, 'trial')} drawn, waiting for a person's judgement."
+        return waiting if drawn else "No trial has a score yet."
+    going_by = f"going by {counted(len(study.preferences), 'judgement')}"
+    if best.index == 0:
+        return f"Nothing that was tried is preferred to the usual hand settings, {going_by}."
+    return f"Trial {best.index} is preferred, {going_by}."
 
 
 def compared(heldout: Heldout, direction: Direction) -> str:
@@ -42,10 +78,12 @@ def compared(heldout: Heldout, direction: Direction) -> str:
 
 def expectation(study: Study) -> str | None:
     """Say what the best trial is expected to score; None where nothing was estimated."""
-    best, estimates = study.best(), study.estimates
+    best, estimates = study.best(), study.assessment.estimates
     if best is None or best.index not in estimates:
         return None
-    found = estimates[best.index]
+    if best.score is None:  # what a preference is in numbers means nothing to anybody
+        return f"Trial {best.index} is the best by what all judgements together say."
+    found = estimates[best.index][0]
     return (
         f"Trial {best.index} is the best by what all trials together say: expected score "
         f"{number_text(found.mean)} ± {number_text(found.standard_error)}, "
@@ -55,7 +93,7 @@ def expectation(study: Study) -> str | None:
 
 def going_on(study: Study) -> str | None:
     """Say whether more trials are worth it; None where nobody can say."""
-    advice = study.advice
+    advice = study.assessment.advice
     if advice is None:
         return None
     return (
@@ -85,3 +123,8 @@ def number_text(value: float) -> str:
 def value_text(value: float) -> str:
     """Write a parameter's value so that it can be copied."""
     return f"{value:.4g}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")

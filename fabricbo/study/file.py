@@ -7,7 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from fabricbo.study.settings import SettingsError, StudySettings, check_settings
+from fabricbo.study.checked import SettingsError
+from fabricbo.study.settings import StudySettings, check_settings
 
 _PATHS = (("pool", "folder"), ("checkpoint", "lora"), ("checkpoint", "config"))
 
@@ -40,10 +41,18 @@ def _located(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     for section, key in _PATHS:
         if isinstance(data.get(section), Mapping) and key in data[section]:
             data[section] = {**data[section], key: _absolute(data[section][key], folder)}
+    if "start_from" in data:
+        data["start_from"] = _absolute(data["start_from"], folder)
     for section in ("checkpoint", "objective"):
         if section in data:
-            data[section] = _named(data[section], folder)
+            data[section] = _all_named(data[section], folder)
     return data
+
+
+def _all_named(section: Any, folder: Path) -> Any:
+    if isinstance(section, list):
+        return [_named(one, folder) for one in section]
+    return _named(section, folder)
 
 
 def _named(section: Any, folder: Path) -> Any:

@@ -7,7 +7,8 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fabricbo.records import Direction, Trial
+from fabricbo.records import Trial
+from fabricbo.scores import Direction
 
 
 def round_seeds(study_seed: int, index: int, images: int) -> tuple[int, ...]:

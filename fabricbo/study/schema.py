@@ -2,8 +2,9 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 2
-"""2 added `estimates` and `advice`."""
+SCHEMA_VERSION = 3
+"""2 added `estimates` and `advice`; 3 put them into `assessment`, and added what else is measured,
+preferences and earlier trials."""
 
 metadata = sa.MetaData()
 study = sa.Table(
@@ -13,6 +14,7 @@ study = sa.Table(
     sa.Column("settings", sa.JSON, nullable=False),
     sa.Column("objective", sa.String, nullable=False),
     sa.Column("direction", sa.String, nullable=False),
+    sa.Column("further", sa.JSON),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
 )
 references = sa.Table(
@@ -39,24 +41,33 @@ trials = sa.Table(
     sa.Column("source", sa.String, nullable=False),
     sa.Column("status", sa.String, nullable=False),
     sa.Column("values", sa.JSON),
+    sa.Column("further", sa.JSON),
     sa.Column("images", sa.JSON),
     sa.Column("reason", sa.String),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
     sa.Column("seconds", sa.Float),
 )
-estimates = sa.Table(
-    "estimates",
+preferences = sa.Table(
+    "preferences",
     metadata,
-    sa.Column("trial", sa.Integer, sa.ForeignKey("trials.index"), primary_key=True),
-    sa.Column("mean", sa.Float, nullable=False),
-    sa.Column("standard_error", sa.Float, nullable=False),
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("better", sa.Integer, sa.ForeignKey("trials.index"), nullable=False),
+    sa.Column("worse", sa.Integer, sa.ForeignKey("trials.index"), nullable=False),
+    sa.Column("tie", sa.Boolean, nullable=False),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
 )
-advice = sa.Table(
-    "advice",
+earlier = sa.Table(
+    "earlier",
     metadata,
-    sa.Column("probability", sa.Float, nullable=False),
-    sa.Column("tolerance", sa.Float, nullable=False),
-    sa.Column("expected_gain", sa.Float, nullable=False),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("action", sa.JSON, nullable=False),
+    sa.Column("scores", sa.JSON, nullable=False),
+)
+assessment = sa.Table(
+    "assessment",
+    metadata,
+    sa.Column("preferences", sa.Integer, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
 )
 heldout = sa.Table(
     "heldout",
@@ -64,5 +75,6 @@ heldout = sa.Table(
     sa.Column("trial", sa.Integer, sa.ForeignKey("trials.index"), primary_key=True),
     sa.Column("seeds", sa.JSON, nullable=False),
     sa.Column("values", sa.JSON, nullable=False),
+    sa.Column("further", sa.JSON),
     sa.Column("images", sa.JSON, nullable=False),
 )

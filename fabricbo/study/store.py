@@ -4,20 +4,21 @@ SQLite with write-ahead log and full sync: what a call has stored survives a kil
 cut after it. Every change is one transaction that takes the write lock at its start.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from fabricbo.protocols import Advice, Estimate
-from fabricbo.records import Action, Direction, Reference, Role, Round, Score, Trial, TrialStatus
-from fabricbo.scoring import Declaration
+from fabricbo.assessment import Assessment
+from fabricbo.records import Action, Reference, Role, Round, Trial, TrialStatus
+from fabricbo.scores import Measure, Preference, Score
 from fabricbo.study import schema
-from fabricbo.study.errors import NewerStoreError, NotAStudyError, TrialStateError
+from fabricbo.study.database import check_version, connect
+from fabricbo.study.drawing import score_over_prompts
+from fabricbo.study.errors import NotAStudyError, TrialStateError
 from fabricbo.study.images import ImageStore
 from fabricbo.study.settings import StudySettings
 
@@ -34,57 +35,44 @@ class Store:
         """
         if not file.is_file():
             raise NotAStudyError(f"no study at {file.parent} (there is no {file.name})")
-        self._engine = _engine(file)
+        self._engine = connect(file)
         self._images = images
         self._cache: dict[str, Reference] = {}
-        _check_version(self._engine, file)
+        check_version(self._engine, file)
+        with self._engine.connect() as connection:
+            about = connection.execute(sa.select(schema.study)).mappings().one()
+        self.settings: StudySettings = StudySettings.model_validate(about["settings"])
+        """What the study was made with; they never change."""
+        self.measures = _measures(about, self.settings)
+        """What is measured, the first objective first."""
 
     @classmethod
-    def create(
-        cls, file: Path, settings: StudySettings, declared: Declaration, first: Round
-    ) -> None:
+    def create(cls, file: Path, settings: StudySettings, begin: "Beginning") -> None:
         """Write a new store with its first round; it appears under its name when it is whole."""
+        first, *further = begin.measures
         row = {
             "schema_version": schema.SCHEMA_VERSION,
             "settings": settings.model_dump(mode="json"),
-            "objective": declared.name,
-            "direction": declared.direction,
+            "objective": first.name,
+            "direction": first.direction,
+            "further": [asdict(measure) for measure in further],
             "created": datetime.now(UTC),
         }
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(".part")
         part.unlink(missing_ok=True)
-        engine = _engine(part)
+        engine = connect(part)
         with engine.begin() as connection:
             schema.metadata.create_all(connection)
             connection.execute(schema.study.insert(), row)
-            _insert_round(connection, first)
+            _insert_round(connection, begin.first)
+            _insert_earlier(connection, begin.earlier)
         engine.dispose()
         part.rename(file)
 
     def close(self) -> None:
         """Give the file back."""
         self._engine.dispose()
-
-    @property
-    def settings(self) -> StudySettings:
-        """The settings that the study was made with."""
-        return StudySettings.model_validate(self._about()["settings"])
-
-    @property
-    def objective_name(self) -> str:
-        """The name that the objective declared."""
-        return str(self._about()["objective"])
-
-    @property
-    def direction(self) -> Direction:
-        """The direction that the objective declared."""
-        direction: Direction = self._about()["direction"]
-        return direction
-
-    def _about(self) -> Any:
-        with self._engine.connect() as connection:
-            return connection.execute(sa.select(schema.study)).mappings().one()
 
     def open_round(self, opened: Round) -> None:
         """Add a round, and those references of its pool that are new."""
@@ -121,38 +109,43 @@ class Store:
             connection.execute(schema.trials.insert(), row)
 
     def finish_trial(
-        self, index: int, score: Score, images: Sequence[str], seconds: float | None
+        self,
+        index: int,
+        scores: Sequence[Score],
+        images: Sequence[str],
+        seconds: float | None,
     ) -> None:
-        """Store the outcome of a pending trial, whose images are already on disk.
+        """Store the outcome of a trial that is not over, whose images are already on disk.
+
+        Without scores it is drawn, and waits for a person's judgement.
 
         Raises:
-            TrialStateError: the trial is not pending.
+            TrialStateError: the trial is over.
         """
+        values = [list(score.values) for score in scores]
         outcome = {
-            "status": str(TrialStatus.DONE),
-            "values": list(score.values),
+            "status": str(TrialStatus.DONE if values else TrialStatus.DRAWN),
+            "values": values[0] if values else None,
+            "further": values[1:] or None,
             "images": list(images),
             "seconds": seconds,
         }
-        self._leave_pending(index, outcome)
+        self._end_trial(index, outcome)
 
     def fail_trial(self, index: int, reason: str) -> None:
-        """Store that a pending trial failed.
+        """Store that a trial which is not over failed.
 
         Raises:
-            TrialStateError: the trial is not pending.
+            TrialStateError: the trial is over.
         """
-        self._leave_pending(index, {"status": str(TrialStatus.FAILED), "reason": reason})
+        self._end_trial(index, {"status": str(TrialStatus.FAILED), "reason": reason})
 
-    def _leave_pending(self, index: int, outcome: dict[str, Any]) -> None:
-        pending = (schema.trials.c.index == index) & (
-            schema.trials.c.status == str(TrialStatus.PENDING)
-        )
+    def _end_trial(self, index: int, outcome: dict[str, Any]) -> None:
+        going_on = [str(status) for status in (TrialStatus.PENDING, TrialStatus.DRAWN)]
+        mine = (schema.trials.c.index == index) & schema.trials.c.status.in_(going_on)
         with self._engine.begin() as connection:
-            if (
-                connection.execute(schema.trials.update().where(pending).values(outcome)).rowcount
-                != 1
-            ):
+            changed = connection.execute(schema.trials.update().where(mine).values(outcome))
+            if changed.rowcount != 1:
                 raise TrialStateError(f"trial {index} is not pending; its outcome is kept as it is")
 
     def trials(self) -> list[Trial]:
@@ -164,55 +157,90 @@ class Store:
         )
         with self._engine.connect() as connection:
             references = list(self._all_references(connection).values())
-            return [_trial(row, references) for row in connection.execute(query).mappings()]
+            rows = connection.execute(query).mappings()
+            return [_trial(row, references, self._scores(row)) for row in rows]
 
-    def put_estimates(self, estimates: Mapping[int, Estimate], advice: Advice | None) -> None:
-        """Store what trials are expected to score, and advice, in place of earlier ones."""
-        rows = [
-            {"trial": index, "mean": found.mean, "standard_error": found.standard_error}
-            for index, found in estimates.items()
-        ]
+    def _scores(self, row: Any) -> tuple[Score, ...]:
+        """Return a row's scores, one a measure; none before it is scored."""
+        if row["values"] is None:
+            return ()
+        pairs = zip([row["values"], *(row["further"] or ())], self.measures, strict=True)
+        return tuple(score_over_prompts(v, self.settings, m.direction) for v, m in pairs)
+
+    def add_preferences(self, preferences: Sequence[Preference]) -> None:
+        """Add judgements; none is ever changed or removed."""
+        rows = [{**asdict(one), "created": datetime.now(UTC)} for one in preferences]
         with self._engine.begin() as connection:
-            connection.execute(schema.estimates.delete())
-            if rows:
-                connection.execute(schema.estimates.insert(), rows)
-            connection.execute(schema.advice.delete())
-            if advice is not None:
-                connection.execute(schema.advice.insert(), asdict(advice))
+            connection.execute(schema.preferences.insert(), rows)
 
-    def estimates(self) -> dict[int, Estimate]:
-        """Return what trials were expected to score when that was last asked."""
+    def preferences(self) -> list[Preference]:
+        """Return all judgements in order."""
+        query = sa.select(schema.preferences).order_by(schema.preferences.c.id)
         with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(schema.estimates)).mappings()
-            return {row["trial"]: Estimate(row["mean"], row["standard_error"]) for row in rows}
+            rows = connection.execute(query).mappings()
+            return [Preference(row["better"], row["worse"], row["tie"]) for row in rows]
 
-    def advice(self) -> Advice | None:
-        """Return the advice that came with the estimates."""
+    def earlier(self) -> list[Trial]:
+        """Return the scored trials of the study that this one started from."""
+        query = sa.select(schema.earlier).order_by(schema.earlier.c.position)
         with self._engine.connect() as connection:
-            row = connection.execute(sa.select(schema.advice)).mappings().one_or_none()
-            return None if row is None else Advice(**row)
+            references = list(self._all_references(connection).values())
+            rows = connection.execute(query).mappings().all()
+        return [
+            Trial(
+                index=row["position"],
+                round=0,
+                action=Action.from_json(row["action"], references),
+                source="earlier",
+                seeds=(),
+                status=TrialStatus.DONE,
+                score=Score(tuple(row["scores"][0])),
+                further=tuple(Score(tuple(values)) for values in row["scores"][1:]),
+            )
+            for row in rows
+        ]
+
+    def put_assessment(self, found: Assessment, preferences: int) -> None:
+        """Store what the trials came to, in place of an earlier assessment.
+
+        Args:
+            found: what the proposer made of them.
+            preferences: how many judgements it knew.
+        """
+        with self._engine.begin() as connection:
+            connection.execute(schema.assessment.delete())
+            row = {"preferences": preferences, "data": found.to_json()}
+            connection.execute(schema.assessment.insert(), row)
+
+    def assessment(self) -> tuple[Assessment, int]:
+        """Return what the trials came to when that was last asked, of so many judgements."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(schema.assessment)).mappings().one_or_none()
+        if row is None:
+            return Assessment(), 0
+        return Assessment.from_json(row["data"]), row["preferences"]
 
     def put_heldout(
-        self, trial: int, seeds: Sequence[int], score: Score, images: Sequence[str]
+        self, trial: int, seeds: Sequence[int], scores: Sequence[Score], images: Sequence[str]
     ) -> None:
         """Store how a trial's action did on held-out seeds, in place of an earlier result."""
+        values = [list(score.values) for score in scores]
         row = {
             "trial": trial,
             "seeds": list(seeds),
-            "values": list(score.values),
+            "values": values[0],
+            "further": values[1:] or None,
             "images": list(images),
         }
         with self._engine.begin() as connection:
             connection.execute(schema.heldout.delete().where(schema.heldout.c.trial == trial))
             connection.execute(schema.heldout.insert(), row)
 
-    def heldout(self) -> dict[int, tuple[Score, tuple[str, ...]]]:
+    def heldout(self) -> dict[int, tuple[tuple[Score, ...], tuple[str, ...]]]:
         """Return scores and images on held-out seeds, by trial."""
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(schema.heldout)).mappings()
-            return {
-                row["trial"]: (Score(tuple(row["values"])), tuple(row["images"])) for row in rows
-            }
+            return {row["trial"]: (self._scores(row), tuple(row["images"])) for row in rows}
 
     def _all_references(self, connection: sa.Connection) -> dict[str, Reference]:
         """Read the references; their pixels are read once."""
@@ -226,23 +254,56 @@ class Store:
         return self._cache
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """What a new study knows."""
+
+    measures: tuple[Measure, ...]
+    """What is measured, the first objective first."""
+    first: Round
+    earlier: tuple[Trial, ...] = ()
+    """Scored trials of an earlier study."""
+
+
+def _measures(about: Any, settings: StudySettings) -> tuple[Measure, ...]:
+    named = [one for one in settings.objective if one.called == about["objective"]]
+    point = named[0].reference_point if named else None
+    first = Measure(about["objective"], about["direction"], reference_point=point)
+    return (first, *(Measure(**measure) for measure in about["further"] or ()))
+
+
 def _insert_round(connection: sa.Connection, opened: Round) -> None:
-    known = set(connection.execute(sa.select(schema.references.c.id)).scalars())
-    for position, reference in enumerate(opened.pool):
-        if reference.id not in known:
-            row = {
-                "id": reference.id,
-                "position": position,
-                "name": reference.name,
-                "hand_role": str(reference.hand_role),
-            }
-            connection.execute(schema.references.insert(), row)
+    _insert_references(connection, opened.pool)
     pool = [reference.id for reference in opened.pool]
     row = {"index": opened.index, "seeds": list(opened.seeds), "pool": pool}
     connection.execute(schema.rounds.insert(), row)
 
 
-def _trial(row: Any, references: Sequence[Reference]) -> Trial:
+def _insert_earlier(connection: sa.Connection, trials: Sequence[Trial]) -> None:
+    used = (r for trial in trials for r in (*trial.action.liked, *trial.action.disliked))
+    _insert_references(connection, tuple(dict.fromkeys(used)))
+    for position, trial in enumerate(trials):
+        # What counts of each seed: the other study's prompts are not ours.
+        scores = [list(score.by_seed) for score in trial.scores]
+        row = {"position": position, "action": trial.action.to_json(), "scores": scores}
+        connection.execute(schema.earlier.insert(), row)
+
+
+def _insert_references(connection: sa.Connection, references: Sequence[Reference]) -> None:
+    """Add those that are new, behind those that are there."""
+    known = set(connection.execute(sa.select(schema.references.c.id)).scalars())
+    new = [reference for reference in references if reference.id not in known]
+    for position, reference in enumerate(new, len(known)):
+        row = {
+            "id": reference.id,
+            "position": position,
+            "name": reference.name,
+            "hand_role": str(reference.hand_role),
+        }
+        connection.execute(schema.references.insert(), row)
+
+
+def _trial(row: Any, references: Sequence[Reference], scores: tuple[Score, ...]) -> Trial:
     return Trial(
         index=row["index"],
         round=row["round"],
@@ -250,47 +311,9 @@ def _trial(row: Any, references: Sequence[Reference]) -> Trial:
         source=row["source"],
         seeds=tuple(row["seeds"]),
         status=TrialStatus(row["status"]),
-        score=None if row["values"] is None else Score(tuple(row["values"])),
+        score=scores[0] if scores else None,
         images=tuple(row["images"] or ()),
         reason=row["reason"],
         seconds=row["seconds"],
+        further=scores[1:],
     )
-
-
-def _engine(file: Path) -> sa.Engine:
-    engine = sa.create_engine(f"sqlite:///{file}", json_serializer=_strict_json)
-
-    @sa.event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # SQLAlchemy begins transactions, see below
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute("PRAGMA busy_timeout=30000")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _strict_json(value: Any) -> str:
-    return json.dumps(value, allow_nan=False)
-
-
-def _check_version(engine: sa.Engine, file: Path) -> None:
-    try:
-        with engine.connect() as connection:
-            version = connection.execute(sa.select(schema.study.c.schema_version)).scalar_one()
-    except (sa.exc.DatabaseError, sa.exc.NoResultFound) as error:
-        raise NotAStudyError(f"{file} is no store of a study: {error}") from error
-    if version > schema.SCHEMA_VERSION:
-        raise NewerStoreError(
-            f"{file} was written by a newer fabricbo (schema {version}; this one reads up to "
-            f"{schema.SCHEMA_VERSION}): update fabricbo to open it"
-        )
-    if version < schema.SCHEMA_VERSION:
-        # Versions so far only added tables.
-        with engine.begin() as connection:
-            schema.metadata.create_all(connection)
-            connection.execute(schema.study.update().values(schema_version=schema.SCHEMA_VERSION))

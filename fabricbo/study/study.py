@@ -2,22 +2,29 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fabricbo.protocols import Advice, Estimate, Estimator, History
-from fabricbo.records import Direction, Reference, Round, Score, Trial, TrialStatus
-from fabricbo.scoring import ObjectiveError, declaration
+from fabricbo.assessment import Assessment
+from fabricbo.best import best, broken_bounds, most_preferred, pareto
+from fabricbo.protocols import Assessor, Comparer, History
+from fabricbo.records import Reference, Round, Trial, TrialStatus
+from fabricbo.scores import Direction, Measure, Preference
+from fabricbo.scoring import ObjectiveError
 from fabricbo.space import ActionSpace
 from fabricbo.study.drawing import Parts, draw_and_score
+from fabricbo.study.earlier import comparable_trials
 from fabricbo.study.errors import NameInUseError, RepeatedFailureError, StudyCompleteError
 from fabricbo.study.heldout import Heldout
 from fabricbo.study.images import ImageStore
+from fabricbo.study.judging import least_compared, shown_indices
+from fabricbo.study.measures import study_measures
+from fabricbo.study.outcomes import Outcome, read_outcome
 from fabricbo.study.pool import check_pool, grown_pool
 from fabricbo.study.rounds import growth, heldout_seeds, round_seeds
 from fabricbo.study.settings import StudySettings
-from fabricbo.study.store import Store
+from fabricbo.study.store import Beginning, Store
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -47,8 +54,10 @@ class Study:
         self._store = Store(folder / STORE_NAME, self.images)
         self._parts = parts
         self.settings: StudySettings = self._store.settings
-        self.direction: Direction = self._store.direction
-        self.objective_name = self._store.objective_name
+        self.measures: tuple[Measure, ...] = self._store.measures
+        """What is measured: the first objective, further ones, and what has bounds to keep."""
+        self.direction: Direction = self.measures[0].direction
+        self.objective_name = self.measures[0].name
         references = bool(self.rounds[0].pool) or self.settings.pool.grows
         self.space: ActionSpace = self.settings.space.to_space(roles=references)
 
@@ -68,12 +77,20 @@ class Study:
         settings: StudySettings,
         parts: Parts,
         pool: Sequence[Reference] = (),
+        earlier: "Study | None" = None,
     ) -> "Study":
         """Make a new study in `settings.folder`, with its first round open.
 
+        Args:
+            settings: all that defines it.
+            parts: what it works with.
+            pool: references of the first round.
+            earlier: a study whose scored trials this one starts from; they are copied.
+
         Raises:
             NameInUseError: there is one already.
-            ValueError: the pool does not fit the action space.
+            ValueError: the pool does not fit the action space, nothing judges the images, or the
+                earlier study measures something else.
         """
         folder = settings.folder
         if (folder / STORE_NAME).exists():
@@ -81,12 +98,15 @@ class Study:
                 f"name: there is a study in {folder} already; resume it, or choose another name"
             )
         check_pool(settings, pool)
+        measures = study_measures(parts.objectives, settings)
+        known = () if earlier is None else comparable_trials(earlier, measures)
         images = ImageStore(folder / "images")
-        for reference in pool:
+        used = (r for t in known for r in (*t.action.liked, *t.action.disliked))
+        for reference in dict.fromkeys((*pool, *used)):
             images.save(reference.image)
         seeds = round_seeds(settings.seed, 1, settings.images)
-        first = Round(1, seeds, tuple(pool))
-        Store.create(folder / STORE_NAME, settings, declaration(parts.objective), first)
+        begin = Beginning(measures, Round(1, seeds, tuple(pool)), known)
+        Store.create(folder / STORE_NAME, settings, begin)
         return cls(folder, parts)
 
     def close(self) -> None:
@@ -106,14 +126,26 @@ class Study:
         return self._store.rounds()
 
     @property
+    def preferences(self) -> list[Preference]:
+        """What people preferred, in the order in which they said so."""
+        return self._store.preferences()
+
+    @property
     def history(self) -> History:
         """What a proposer may know."""
+        current = self.rounds[-1]
         return History(
             space=self.space,
-            pool=self.rounds[-1].pool,
+            pool=current.pool,
             trials=tuple(self.trials),
             direction=self.direction,
             seed=self.settings.seed,
+            further=self.measures[1:],
+            reference_point=self.measures[0].reference_point,
+            preferences=tuple(self.preferences),
+            seeds=current.seeds,
+            earlier=tuple(self._store.earlier()),
+            spend=self.settings.scarce,
         )
 
     @property
@@ -128,31 +160,40 @@ class Study:
         return next((t for t in self.trials if t.index == 0 and t.score is not None), None)
 
     @property
-    def estimates(self) -> Mapping[int, Estimate]:
-        """What each done trial is expected to score, by index.
+    def assessment(self) -> Assessment:
+        """What the proposer makes of all trials and judgements; empty where it is out of date.
 
-        Empty as long as not all of them are estimated: the proposer does it when `run` has come
-        to its end, if it can.
+        It is made when `run` has come to its end, or by `assess`.
         """
-        found = self._store.estimates()
-        done = {trial.index for trial in self.trials if trial.score is not None}
-        return found if found.keys() == done else {}
+        found, judgements = self._store.assessment()
+        known = found.estimates.keys() == self._outcomes() and judgements == len(self.preferences)
+        return found if known else Assessment()
 
-    @property
-    def advice(self) -> Advice | None:
-        """Whether it is worth going on, as of the last estimates; None where nobody can say."""
-        return self._store.advice() if self.estimates else None
+    def _outcomes(self) -> set[int]:
+        """Return the indices of all trials that have a score or were judged."""
+        scored = {trial.index for trial in self.trials if trial.score is not None}
+        return scored.union(*((one.better, one.worse) for one in self.preferences))
 
     def best(self) -> Trial | None:
-        """Return the best of the done trials, the first of equals; None without any.
+        """Return the best of the trials, the first of equals; None without any.
 
-        By what they are expected to score, where there are `estimates`: the best of many noisy
-        means is often the luckiest. By their mean score as long as there are none.
+        By what they are expected to score, where there is an `assessment`: the best of many
+        noisy means is often the luckiest. By their mean score as long as there is none, or by
+        the share of comparisons won where people judge. Bounds are kept where any trial keeps
+        them. With several objectives it is that of `pareto` with the largest least gain.
         """
-        sign, estimates = (1 if self.direction == "maximize" else -1), self.estimates
-        done = {t: t.score.mean for t in self.trials if t.score is not None}
-        expected = {t: estimates[t.index].mean if estimates else mean for t, mean in done.items()}
-        return max(expected, key=lambda trial: sign * expected[trial], default=None)
+        trials, estimates = self.trials, self.assessment.estimates
+        if (preferences := self.preferences) and not estimates:
+            return most_preferred(trials, preferences)
+        return best(trials, self.measures, estimates)
+
+    def pareto(self) -> list[Trial]:
+        """Return the trials that none other beats in all objectives, bounds kept, in order."""
+        return pareto(self.trials, self.measures, self.assessment.estimates)
+
+    def broken_bounds(self, trial: Trial) -> list[str]:
+        """Return the bounds that a scored trial does not keep, such as `nsfw <= 0.1`."""
+        return broken_bounds(trial, self.measures, self.assessment.estimates)
 
     # Ask and tell
 
@@ -184,31 +225,34 @@ class Study:
         self,
         trial: Trial,
         images: Sequence["Image"],
-        scores: Score | Sequence[float],
+        scores: Outcome = None,
         *,
         seconds: float | None = None,
     ) -> None:
         """Store a trial's outcome: images first, then one row, in one transaction.
 
         Args:
-            scores: one number an image, or a single one for all of them.
+            trial: which.
+            images: one a prompt and seed, prompt after prompt.
+            scores: one number an image, or a single one for all of them (with several prompts,
+                one a prompt); by name where several things are measured. None: the images wait
+                for a person's judgement (`prefer`).
             seconds: how long it took to draw and score, if known.
 
         Raises:
-            ValueError: not as many scores as images, or one that is not finite.
-            TrialStateError: the trial is not pending.
+            ValueError: not as many scores as images, one that is not finite, or not all that is
+                measured.
+            TrialStateError: the trial is over.
         """
-        score = scores if isinstance(scores, Score) else Score(tuple(scores))
-        if len(score.values) not in (1, len(images)):
-            raise ValueError(f"expected {len(images)} scores or one, got {len(score.values)}")
+        found = read_outcome(scores, self.measures, self.settings, len(images))
         saved = [self.images.save(image) for image in images]
-        self._store.finish_trial(trial.index, score, saved, seconds)
+        self._store.finish_trial(trial.index, found, saved, seconds)
 
     def fail(self, trial: Trial, reason: str) -> None:
         """Store that a trial has no outcome, and why.
 
         Raises:
-            TrialStateError: the trial is not pending.
+            TrialStateError: the trial is over.
         """
         _log.warning("trial %d failed: %s", trial.index, reason)
         self._store.fail_trial(trial.index, reason)
@@ -226,10 +270,12 @@ class Study:
 
         Raises:
             RepeatedFailureError: three trials in a row failed; everything is kept.
+            ValueError: no objective scores; people judge.
         """
+        if not self._needed_parts().objectives:
+            raise ValueError("people judge this study: use draw() and prefer()")
         failures = 0
-        while (trial := self._next_trial()) is not None:
-            finished = self._do(trial)
+        while (finished := self.draw()) is not None:
             failures = failures + 1 if finished.status is TrialStatus.FAILED else 0
             if on_trial is not None:
                 on_trial(finished)
@@ -238,8 +284,70 @@ class Study:
                     f"{failures} trials in a row failed, the last because: {finished.reason}. "
                     f"Everything is kept in {self.folder}"
                 )
-        self._estimate()
+        self.assess()
         return self.best()
+
+    def draw(self) -> Trial | None:
+        """Draw the next trial, and score it where an objective does.
+
+        Trials that were in flight when the study was last stopped come first. Where people
+        judge, the trial is `drawn` afterwards and waits for `prefer`.
+
+        Returns:
+            The trial, done, drawn or failed; None where all that is planned has been done.
+        """
+        trial = self._next_trial()
+        return None if trial is None else self._do(trial)
+
+    # Judged by people
+
+    def prefer(self, better: Trial, *worse: Trial) -> None:
+        """Store that a person prefers a trial to another, or to several others.
+
+        Contradictions are welcome: people are not always of one mind, and the surrogate knows.
+
+        Raises:
+            ValueError: nothing it is better than, or a trial that is not this study's or has no
+                images yet.
+        """
+        if not worse:
+            raise ValueError("prefer needs a trial that the other one is better than")
+        index, *others = shown_indices(self.trials, (better, *worse))
+        self._store.add_preferences([Preference(index, other) for other in others])
+
+    def tie(self, one: Trial, other: Trial) -> None:
+        """Store that a person finds two trials as good.
+
+        Raises:
+            ValueError: a trial that is not this study's or has no images yet.
+        """
+        first, second = shown_indices(self.trials, (one, other))
+        self._store.add_preferences([Preference(first, second, tie=True)])
+
+    def next_comparison(self) -> tuple[Trial, Trial] | None:
+        """Return the two drawn trials whose comparison should help most; None without two.
+
+        The proposer chooses, if it can; otherwise those that were compared least.
+        """
+        trials = self.trials
+        shown = [trial for trial in trials if trial.images]
+        if len(shown) < 2:
+            return None
+        proposer = self._needed_parts().proposer
+        if isinstance(proposer, Comparer):
+            one, other = proposer.compare(self.history)
+            return trials[one], trials[other]
+        return least_compared(shown, self.preferences)
+
+    # At the end
+
+    def assess(self) -> Assessment:
+        """Have the trials assessed by the proposer, if it can, and keep what it says."""
+        proposer = self._needed_parts().proposer
+        if isinstance(proposer, Assessor):
+            history = self.history
+            self._store.put_assessment(proposer.assess(history), len(history.preferences))
+        return self.assessment
 
     def hold_out(self) -> Heldout | None:
         """Draw and score baseline and best on seeds that the search never saw, and store it.
@@ -250,16 +358,17 @@ class Study:
             None as long as the baseline has no score, or if the settings ask for no images.
 
         Raises:
-            ObjectiveError: the objective fails on them.
+            ObjectiveError: an objective fails on them.
         """
         baseline, best, settings = self.baseline, self.best(), self.settings
         if baseline is None or best is None or not settings.heldout:
             return None
         seeds = heldout_seeds(settings.seed, settings.rounds, settings.images, settings.heldout)
         for trial in {baseline.index: baseline, best.index: best}.values():
-            drawn, score = draw_and_score(self._needed_parts(), trial.action, settings, seeds)
+            drawn, by_name = draw_and_score(self._needed_parts(), trial.action, settings, seeds)
+            scores = [by_name[measure.name] for measure in self.measures]
             saved = [self.images.save(image) for image in drawn]
-            self._store.put_heldout(trial.index, seeds, score, saved)
+            self._store.put_heldout(trial.index, seeds, scores, saved)
         return self.heldout
 
     @property
@@ -268,17 +377,10 @@ class Study:
         stored, best = self._store.heldout(), self.best()
         if best is None or 0 not in stored or best.index not in stored:
             return None
-        (baseline_score, baseline_images), (score, images) = stored[0], stored[best.index]
-        return Heldout(baseline_score, score, baseline_images, images)
+        (baseline_scores, baseline_images), (scores, images) = stored[0], stored[best.index]
+        return Heldout(baseline_scores, scores, baseline_images, images)
 
     # Inside
-
-    def _estimate(self) -> None:
-        """Have the trials estimated; without that the means decide which is the best."""
-        proposer = self._needed_parts().proposer
-        if isinstance(proposer, Estimator):
-            history = self.history
-            self._store.put_estimates(proposer.estimate(history), proposer.advise(history))
 
     def _needed_parts(self) -> Parts:
         if self._parts is None:
@@ -304,7 +406,7 @@ class Study:
         """Draw and score a pending trial; whatever goes wrong in it, the trial fails with it."""
         began = time.monotonic()
         try:
-            images, score = draw_and_score(
+            images, scores = draw_and_score(
                 self._needed_parts(), trial.action, self.settings, trial.seeds
             )
         except ObjectiveError as error:
@@ -312,7 +414,7 @@ class Study:
         except (RuntimeError, ValueError, MemoryError) as error:  # out of device memory included
             self.fail(trial, f"drawing failed with {type(error).__name__}: {error}")
         else:
-            self.tell(trial, images, score, seconds=time.monotonic() - began)
+            self.tell(trial, images, scores or None, seconds=time.monotonic() - began)
         return self.trials[trial.index]
 
     def _next_round(self, current: Round, here: Sequence[Trial]) -> Round:

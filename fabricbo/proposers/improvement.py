@@ -1,0 +1,117 @@
+"""What an action is worth: expected improvement of one objective, of a Pareto front, of a choice.
+
+- One objective: qLogNEI, the logarithm of the noisy expected improvement (Ament et al. 2023,
+  "Unexpected Improvements to Expected Improvement for Bayesian Optimization").
+- Several: qLogNEHVI, the same of the hypervolume that the Pareto front has above a reference
+  point (Daulton et al. 2021, "Parallel Bayesian Optimization of Multiple Noisy Objectives with
+  Expected Hypervolume Improvement").
+- Judged by people: qEUBO, the expected utility of the best option, here of the action and the
+  best trial (Astudillo et al. 2023, "qEUBO: A Decision-Theoretic Acquisition Function for
+  Preferential Bayesian Optimization").
+
+Bounds weigh the improvement with the probability that they are kept. Pending trials count as
+seen without knowing what.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from botorch.acquisition.acquisition import AcquisitionFunction
+from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+from botorch.acquisition.multi_objective.objective import IdentityMCMultiOutputObjective
+from botorch.acquisition.objective import GenericMCObjective
+from botorch.acquisition.preference import qExpectedUtilityOfBestOption
+from botorch.sampling import SobolQMCNormalSampler
+from botorch.utils.multi_objective.hypervolume import infer_reference_point
+from botorch.utils.multi_objective.pareto import is_non_dominated
+from torch import Tensor
+
+from fabricbo.proposers.surrogate import Surrogate, Unit
+from fabricbo.protocols import History
+from fabricbo.records import TrialStatus
+from fabricbo.scores import Measure
+
+_DRAWS = 64
+
+Constraint = Callable[[Tensor], Tensor]
+"""Outcomes, `... x m`, to what is at most 0 where a bound is kept: `...`."""
+
+
+def acquisition_function(surrogate: Surrogate, history: History, seed: int) -> AcquisitionFunction:
+    """Return what rates actions by their features: `b x 1 x d` to `b`, higher is better."""
+    sampler = SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=seed)
+    pending = _pending(surrogate, history)
+    if history.preferences:
+        winner = surrogate.observed[surrogate.means(surrogate.observed)[:, 0].argmax()]
+        options = winner.unsqueeze(0)
+        shown = options if pending is None else torch.cat((options, pending))
+        return qExpectedUtilityOfBestOption(surrogate.model, sampler=sampler, X_pending=shown)
+    bounds = constraints(surrogate, history.measures)
+    objectives = history.objectives
+    if len(objectives) > 1:
+        return qLogNoisyExpectedHypervolumeImprovement(
+            surrogate.model,
+            ref_point=_reference_point(surrogate, history.measures, objectives),
+            X_baseline=surrogate.observed,
+            sampler=sampler,
+            objective=IdentityMCMultiOutputObjective(outcomes=list(objectives)),
+            constraints=bounds or None,
+            X_pending=pending,
+            prune_baseline=True,
+        )
+    return qLogNoisyExpectedImprovement(
+        surrogate.model,
+        X_baseline=surrogate.observed,
+        sampler=sampler,
+        objective=GenericMCObjective(_first_outcome) if bounds else None,
+        constraints=bounds or None,
+        X_pending=pending,
+    )
+
+
+def constraints(surrogate: Surrogate, measures: Sequence[Measure]) -> list[Constraint]:
+    """Return a function for each bound."""
+    found: list[Constraint] = []
+    for index, (measure, unit) in enumerate(zip(measures, surrogate.units, strict=False)):
+        for bound, side in ((measure.at_least, -1.0), (measure.at_most, 1.0)):
+            if bound is not None:
+                found.append(partial(_excess, index=index, unit=unit, bound=bound, side=side))
+    return found
+
+
+def _excess(outcomes: Tensor, *, index: int, unit: Unit, bound: float, side: float) -> Tensor:
+    """Return by how much a bound is missed, in standard deviations of the scores."""
+    outcome = outcomes[..., index]
+    return side * (unit.sign * outcome - (bound - unit.centre) / unit.scale)
+
+
+def _first_outcome(outcomes: Tensor, X: Tensor | None = None) -> Tensor:  # noqa: ARG001, N803
+    return outcomes[..., 0]
+
+
+def _reference_point(
+    surrogate: Surrogate, measures: Sequence[Measure], objectives: Sequence[int]
+) -> Tensor:
+    """Return what counts as nothing gained: as given, else a little below the front's worst."""
+    means = surrogate.means(surrogate.observed)[:, list(objectives)]
+    given = [(measures[i].reference_point, surrogate.units[i]) for i in objectives]
+    points = torch.tensor(
+        [torch.nan if p is None else unit.outcome(p) for p, unit in given], dtype=means.dtype
+    )
+    front = means[is_non_dominated(means)]
+    inferred = infer_reference_point(front, max_ref_point=None)
+    return torch.where(points.isnan(), inferred, points)
+
+
+def _pending(surrogate: Surrogate, history: History) -> Tensor | None:
+    """Return the features of trials that are on their way, or wait for a first judgement."""
+    judged = {index for one in history.preferences for index in (one.better, one.worse)}
+    waiting = [
+        trial
+        for trial in history.trials
+        if trial.status is TrialStatus.PENDING
+        or (trial.status is TrialStatus.DRAWN and trial.index not in judged)
+    ]
+    return surrogate.rows([trial.action for trial in waiting]) if waiting else None

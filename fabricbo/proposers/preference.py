@@ -1,0 +1,102 @@
+"""What people prefer, as a Gaussian process over a utility that nobody sees.
+
+BoTorch's `PairwiseGP` (Chu and Ghahramani 2005, "Preference Learning with Gaussian Processes";
+Laplace approximation): one action is preferred to another with probability
+Phi((u - u') / sqrt(2)), so the larger the variances of the kernel come out, the less noise its
+raters have. A tie is one vote for each side. Scores, where trials have some as well, say that one
+trial beats the next best by more than their noise; how far says little about what people see.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from botorch.exceptions import ModelFittingError
+from botorch.fit import fit_gpytorch_mll
+from botorch.models.pairwise_gp import PairwiseGP, PairwiseLaplaceMarginalLogLikelihood
+from gpytorch.kernels import ScaleKernel
+from gpytorch.priors import LogNormalPrior
+from torch import Tensor
+
+from fabricbo.proposers.kernel import ActionKernel
+from fabricbo.protocols import History
+from fabricbo.records import Trial
+from fabricbo.scores import Preference, Score
+
+logger = logging.getLogger(__name__)
+
+_FIT_ITERATIONS = 60
+_FIT_ATTEMPTS = 3
+_SCALE_PRIOR = (1.5, 0.7)
+"""Mean and standard deviation of the logarithm of the variance that scales the kernel's."""
+
+
+def judged_trials(history: History) -> list[Trial]:
+    """Return the trials that were compared or have a score, in order."""
+    compared = {index for one in history.preferences for index in (one.better, one.worse)}
+    return [t for t in history.trials if t.index in compared or t.score is not None]
+
+
+def comparisons(history: History) -> list[tuple[int, int]]:
+    """Return pairs of a better and a worse trial, by index."""
+    said = [pair for one in history.preferences for pair in _votes(one)]
+    return [*said, *_by_scores(history)]
+
+
+def fit_preferences(
+    rows: Tensor, pairs: Sequence[tuple[int, int]], kernel: Callable[[], ActionKernel]
+) -> tuple[PairwiseGP, bool]:
+    """Fit a utility to comparisons.
+
+    Args:
+        rows: features of the trials, `n x d`.
+        pairs: rows of a better and a worse trial.
+        kernel: makes the covariance.
+
+    Returns:
+        The model, and False where the fit failed and the prior's hyperparameters serve.
+    """
+    compared = torch.tensor(pairs, dtype=torch.long)
+    model = _model(rows, compared, kernel())
+    try:
+        fit_gpytorch_mll(
+            PairwiseLaplaceMarginalLogLikelihood(model.likelihood, model),
+            optimizer_kwargs={"options": {"maxiter": _FIT_ITERATIONS}},
+            max_attempts=_FIT_ATTEMPTS,
+        )
+    except (ModelFittingError, RuntimeError, ValueError) as error:
+        logger.warning("fit of the preferences failed, using the prior's centre: %s", error)
+        return _model(rows, compared, kernel()).eval(), False
+    return model.eval(), True
+
+
+def _model(rows: Tensor, compared: Tensor, kernel: ActionKernel) -> PairwiseGP:
+    """Return a model whose prior says how far apart utilities lie, in units of rating noise."""
+    scaled = ScaleKernel(kernel, outputscale_prior=LogNormalPrior(*_SCALE_PRIOR))
+    scaled.outputscale = math.exp(_SCALE_PRIOR[0])
+    return PairwiseGP(rows, compared, covar_module=scaled.double(), consolidate_atol=0.0)
+
+
+def _votes(preference: Preference) -> list[tuple[int, int]]:
+    pair = (preference.better, preference.worse)
+    return [pair, pair[::-1]] if preference.tie else [pair]
+
+
+def _by_scores(history: History) -> list[tuple[int, int]]:
+    """Compare each scored trial with the next best that it beats beyond the noise."""
+    sign = 1 if history.direction == "maximize" else -1
+    scored = [(t.index, t.score) for t in history.trials if t.score is not None]
+    ranked = sorted(scored, key=lambda pair: -sign * pair[1].mean)
+    found = []
+    for number, (better, score) in enumerate(ranked):
+        beaten = (i for i, other in ranked[number + 1 :] if _differ(score, other))
+        worse = next(beaten, None)
+        if worse is not None:
+            found.append((better, worse))
+    return found
+
+
+def _differ(one: Score, other: Score) -> bool:
+    noise = math.hypot(one.standard_error or 0.0, other.standard_error or 0.0)
+    return abs(one.mean - other.mean) > noise

@@ -1,0 +1,40 @@
+"""What `Study.tell` is told: scores of one objective, or of several by name."""
+
+from collections.abc import Mapping, Sequence
+
+from fabricbo.scores import Direction, Measure, Score
+from fabricbo.study.drawing import score_over_prompts
+from fabricbo.study.settings import StudySettings
+
+Outcome = Score | Sequence[float] | Mapping[str, Score | Sequence[float]] | None
+"""Scores of a trial: of the only objective, or by the name of what is measured; None where its
+images wait for a person."""
+
+
+def read_outcome(
+    given: Outcome, measures: Sequence[Measure], settings: StudySettings, images: int
+) -> list[Score]:
+    """Return one score a measure, or none where none was given.
+
+    Raises:
+        ValueError: not as many values as images, one that is not finite, or not all that is
+            measured.
+    """
+    if given is None:
+        return []
+    by_name = given if isinstance(given, Mapping) else {measures[0].name: given}
+    names = [measure.name for measure in measures]
+    if set(by_name) != set(names):
+        raise ValueError(f"expected scores of {', '.join(names)}, got {', '.join(by_name)}")
+    return [_score(by_name[one.name], one.direction, settings, images) for one in measures]
+
+
+def _score(
+    given: Score | Sequence[float], direction: Direction, settings: StudySettings, images: int
+) -> Score:
+    values = given.values if isinstance(given, Score) else tuple(given)
+    prompts = len(settings.prompts)
+    if len(values) not in (prompts, images):
+        one = "one" if prompts == 1 else f"one a prompt ({prompts})"
+        raise ValueError(f"expected {images} scores or {one}, got {len(values)}")
+    return score_over_prompts(values, settings, direction)

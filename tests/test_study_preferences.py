@@ -1,0 +1,168 @@
+"""Studies that people judge, and studies that start from an earlier one."""
+
+import pytest
+
+from fabricbo.compose import create_study, resume_study
+from fabricbo.proposers import AxProposer
+from fabricbo.records import TrialStatus
+from fabricbo.scores import Preference
+from fabricbo.study import Parts, Study, check_settings
+from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
+
+
+def rated(tmp_path, proposer=None, objective=None, **settings) -> Study:
+    values = {"name": "rated", "prompt": "a cat", "rounds": 2, "trials": 3, "images": 2}
+    checked = check_settings(
+        {**values, "storage": tmp_path, "rating": {"kind": "pairwise"}, **settings}
+    )
+    parts = Parts(proposer or UnitProposer(), ColourSampler(), objective)
+    return Study.create(checked, parts, POOL)
+
+
+def red_of(study: Study, trial) -> float:
+    return redness([study.images.load(trial.images[0])], "")[0]
+
+
+def test_drawn_trials_wait_for_a_person_and_survive_closing(tmp_path) -> None:
+    study = rated(tmp_path)
+    drawn = [study.draw() for _ in range(7)]
+    assert study.draw() is None
+    assert {trial.status for trial in drawn} == {TrialStatus.DRAWN}
+    assert [trial.round for trial in drawn] == [1, 1, 1, 1, 2, 2, 2]
+    assert study.best() is None
+    study.prefer(drawn[2], drawn[0], drawn[1])
+    study.tie(drawn[3], drawn[2])
+    study.close()
+    again = Study.open(tmp_path / "rated")
+    assert again.trials == drawn
+    assert again.preferences == [Preference(2, 0), Preference(2, 1), Preference(3, 2, tie=True)]
+    assert again.best() == drawn[2]
+    assert again.history.preferences == tuple(again.preferences)
+
+
+def test_running_needs_somebody_to_score(tmp_path) -> None:
+    with pytest.raises(ValueError, match="people judge"):
+        rated(tmp_path).run()
+
+
+def test_wrong_judgements_are_refused_and_nothing_is_stored(tmp_path) -> None:
+    study = rated(tmp_path / "one")
+    other = rated(tmp_path / "other", seed=1)
+    first, second = study.draw(), study.draw()
+    foreign = other.draw()
+    asked = study.ask()
+    with pytest.raises(ValueError, match="trial 0 is not one of this study's"):
+        study.prefer(foreign, second)
+    with pytest.raises(ValueError, match="trial 2 of this study has no such images"):
+        study.prefer(first, asked)
+    with pytest.raises(ValueError, match="itself"):
+        study.prefer(first, second, first)
+    with pytest.raises(ValueError, match="better than"):
+        study.prefer(first)
+    assert study.preferences == []
+
+
+def test_a_cycle_is_accepted(tmp_path) -> None:
+    study = rated(tmp_path, AxProposer(initial_trials=2))
+    a, b, c = study.draw(), study.draw(), study.draw()
+    for better, worse in ((a, b), (b, c), (c, a)):
+        study.prefer(better, worse)
+    assert study.draw().source == "bo"
+    assert study.assess().estimates.keys() == {0, 1, 2}
+
+
+def test_a_person_who_likes_red_gets_it(tmp_path) -> None:
+    """The whole loop, with the real proposer: drawn, compared, drawn again."""
+    study = rated(tmp_path, AxProposer(initial_trials=3), trials=7)
+    study.draw()
+    while study.draw() is not None:
+        one, other = study.next_comparison()
+        better, worse = sorted((one, other), key=lambda trial: -red_of(study, trial))
+        if red_of(study, better) == red_of(study, worse):
+            study.tie(better, worse)
+        else:
+            study.prefer(better, worse)
+    assert {trial.source for trial in study.trials} == {"hand", "sobol", "bo"}
+    study.assess()
+    reds = sorted(red_of(study, trial) for trial in study.trials)
+    assert red_of(study, study.best()) >= reds[-3]
+    assert Study.open(study.folder).best() == study.best()
+
+
+def test_judgements_after_the_assessment_make_it_old(tmp_path) -> None:
+    study = rated(tmp_path, AxProposer())
+    a, b, c = study.draw(), study.draw(), study.draw()
+    study.prefer(a, b)
+    assert study.assess().estimates.keys() == {0, 1}
+    study.prefer(c, a)
+    assert study.assessment.estimates == {}
+    assert study.assess().estimates.keys() == {0, 1, 2}
+
+
+def test_proposers_that_cannot_compare_have_the_least_compared_shown(tmp_path) -> None:
+    study = rated(tmp_path)
+    assert study.next_comparison() is None
+    a, b, c = study.draw(), study.draw(), study.draw()
+    assert study.next_comparison() == (a, b)
+    study.prefer(a, b)
+    assert study.next_comparison()[0] == c
+
+
+def test_scored_studies_may_be_judged_too(tmp_path) -> None:
+    study = rated(tmp_path, AxProposer(initial_trials=2), objective=redness)
+    study.run()
+    by_red = sorted(study.trials, key=lambda trial: trial.score.mean)
+    study.prefer(by_red[0], by_red[-1])  # somebody who does not like red at all
+    found = study.assess()
+    assert found.estimates.keys() == {trial.index for trial in study.trials}
+    assert found.advice is None
+
+
+# Starting from an earlier study
+
+
+def test_an_earlier_study_is_copied(tmp_path) -> None:
+    earlier = fake_study(tmp_path)
+    earlier.run()
+    values = {"name": "next", "prompt": "a dog", "storage": tmp_path, "trials": 3, "images": 2}
+    parts = Parts(AxProposer(), ColourSampler(), redness)
+    study = Study.create(check_settings(values), parts, POOL[:1], earlier)
+    known = study.history.earlier
+    assert [t.action for t in known] == [t.action for t in earlier.trials]
+    assert [t.score.mean for t in known] == [t.score.mean for t in earlier.trials]
+    assert study.rounds[0].pool == POOL[:1]
+    (earlier.folder / "study.db").unlink()
+    again = Study.open(study.folder, parts)
+    assert again.history == study.history
+    again.run()
+    assert [trial.source for trial in again.trials[:2]] == ["hand", "bo"]
+
+
+def test_an_earlier_study_that_does_not_fit_is_refused(tmp_path) -> None:
+    both = fake_study(tmp_path, objective={"red": redness, "more": redness})
+    both.run()
+    values = {"name": "next", "prompt": "a dog", "storage": tmp_path}
+    parts = Parts(UnitProposer(), ColourSampler(), redness)
+    with pytest.raises(ValueError, match=r"start_from: .* measures red, more, this one redness"):
+        Study.create(check_settings(values), parts, POOL, both)
+    unscored = fake_study(tmp_path / "unscored")
+    with pytest.raises(ValueError, match="start_from: the hand settings have no score"):
+        Study.create(check_settings(values), parts, POOL, unscored)
+    assert not (tmp_path / "next" / "study.db").exists()
+
+
+@pytest.mark.parametrize("named", ["folder", "name"])
+def test_start_from_by_folder_or_name(tmp_path, named) -> None:
+    earlier = fake_study(tmp_path)
+    earlier.run()
+    settings = {
+        "name": "next",
+        "prompt": "a cat",
+        "storage": str(tmp_path),
+        "space": {"guidance_scale": [1.0, 5.0]},
+        "start_from": str(earlier.folder) if named == "folder" else "fake",
+    }
+    study = create_study(settings, objective=redness)
+    assert len(study.history.earlier) == 7
+    study.close()
+    assert len(resume_study(tmp_path / "next", objective=redness).history.earlier) == 7
