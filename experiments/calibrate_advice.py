@@ -50,8 +50,9 @@ def ask(name: str, seed: int) -> list[Asked]:
         done = len(history.trials)
         if done not in ASKED_AFTER or problem.value is None or problem.optimum is None:
             return
-        advice, estimates = proposer.advise(history), proposer.estimate(history)
-        best = max(estimates, key=lambda number: estimates[number].mean)
+        found = proposer.assess(history)
+        advice, estimates = found.advice, found.estimates
+        best = max(estimates, key=lambda number: estimates[number][0].mean)
         if advice is not None:
             gap = problem.optimum - problem.value(history.trials[best].action)
             asked.append(Asked(name, seed, done, advice.probability, gap <= advice.tolerance))

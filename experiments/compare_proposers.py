@@ -6,7 +6,8 @@
     python -m experiments.compare_proposers --problem my_module:my_problem --json
     python -m experiments.compare_proposers --smoke
 
-All proposers get the same trials, noise and hand settings first. Runs are kept in `--results`, and
+All proposers get the same number of trials, the same first six (the hand settings and five Sobol
+points) and the same noise. Runs are kept in `--results`, and
 what is there is not played again, so the comparison can be stopped and go on in pieces.
 
 The instances of a synthetic problem are its seeds. Those below 100 are for tuning (`--tuning`);
@@ -51,9 +52,9 @@ def find_problem(name: str, seed: int) -> Problem:
 def played(options: argparse.Namespace) -> list[Run]:
     """Play all that is asked for and not known yet."""
     results, runs = Results(options.results), []
-    for name in options.problem:
-        for number in range(options.seeds):
-            seed = number + (0 if options.tuning else FIRST_REPORTING_SEED)
+    for number in range(options.seeds):
+        seed = number + (0 if options.tuning else FIRST_REPORTING_SEED)
+        for name in options.problem:
             problem = find_problem(name, seed)
             for proposer in options.proposers:
                 begin = partial(_begin, problem, proposer, options.trials, seed)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from experiments.heatmaps import Grid, draw, scan
-from fabricbo.compose import named_objective
+from fabricbo.compose import named_objectives
 from fabricbo.demo.tasks import TASKS, DemoTask
 from fabricbo.records import Action, FabricParams
 from fabricbo.sampler import Checkpoint, FabricSampler, load_pipeline
@@ -30,7 +30,7 @@ CHOICES = {"helpful": "helpful references liked", "all": "all references liked"}
 
 def scorer_of(task: DemoTask, sampler: FabricSampler) -> Callable[[Action], dict[str, float]]:
     """Return a function from an action to the mean score over the seeds and its standard error."""
-    objective = named_objective(check_settings({"name": task.name, **task.settings()}))
+    (objective,) = named_objectives(check_settings({"name": task.name, **task.settings()})).values()
 
     def score(action: Action) -> dict[str, float]:
         result = evaluate(objective, sampler(action, task.prompt, SEEDS), task.prompt)

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from fabricbo.protocols import History, Proposer
-from fabricbo.records import Action, Reference, Role, Score, Trial, TrialStatus
+from fabricbo.records import Action, Reference, Role, Trial, TrialStatus
+from fabricbo.scores import Score
 from fabricbo.space import ActionSpace
 
 EFFECTS = (1.0, 0.7, 0.4, 0.0, 0.0, -0.3, -0.6, -0.9)

@@ -1,4 +1,4 @@
-"""Time suggestions of the surrogate by number of references and trials.
+"""Time suggestions of the surrogate by number of references and trials, and weigh the process.
 
     python -m experiments.time_suggestions               # up to 500 trials
     python -m experiments.time_suggestions --smoke
@@ -9,7 +9,9 @@ and is left out, as it is in a study that runs.
 
 import argparse
 import json
+import resource
 import statistics
+import sys
 import time
 from dataclasses import replace
 
@@ -19,7 +21,8 @@ import torch
 from experiments.proposer_problem import pool_of
 from fabricbo.proposers import AxProposer, SobolProposer
 from fabricbo.protocols import History
-from fabricbo.records import Action, Score, Trial, TrialStatus
+from fabricbo.records import Action, Trial, TrialStatus
+from fabricbo.scores import Score
 from fabricbo.space import ActionSpace, Range
 
 SIZES = ((8, 30), (16, 30), (16, 100), (16, 200), (16, 500), (32, 100))
@@ -73,10 +76,17 @@ def main() -> None:
         seconds = suggestion_seconds(references, trials, 5)
         medians[f"{references} references, {trials} trials"] = statistics.median(seconds)
     if options.json:
-        print(json.dumps(medians))
+        print(json.dumps({"seconds": medians, "peak_bytes": peak_bytes()}))
         return
     for size, median in medians.items():
         print(f"{size}: {median:.2f} s")
+    print(f"most memory held by the process, imports included: {peak_bytes() / 1e6:.0f} MB")
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # macOS counts bytes
 
 
 if __name__ == "__main__":

@@ -2,13 +2,19 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from experiments.benchmark.problem import Problem
+from experiments.benchmark.quality import Values, quality
+from fabricbo.proposers import SobolProposer
 from fabricbo.protocols import History, Proposer
 from fabricbo.records import Trial, TrialStatus
+from fabricbo.scores import Direction, Score
+
+FIRST_TRIALS = 6
+"""The hand settings and five Sobol points, the same for all proposers of a problem and seed."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,8 @@ class Run:
     proposer: str
     seed: int
     values: tuple[float, ...]
-    """Of each trial's action without noise, or its mean score where nobody knows that."""
+    """Of each trial's action without noise, or its mean score where nobody knows that; with
+    several measures what all trials so far came to, see `quality`."""
     seconds: tuple[float, ...]
     """That each suggestion took."""
     optimum: float | None
@@ -43,33 +50,72 @@ def play(
     seed: int,
     on_trial: Callable[[History], None] = lambda _: None,
 ) -> Run:
-    """Let a proposer pick so many actions, telling it their scores one by one.
+    """Let a proposer pick so many actions after the first ones, telling it scores one by one.
 
     Args:
         problem: what is played.
         name: of the proposer, for the run.
         proposer: who picks.
-        trials: how many.
+        trials: how many, the `FIRST_TRIALS` included.
         seed: of the proposer's randomness and of the noise.
         on_trial: told the history after each trial.
     """
-    history = History(problem.space, problem.pool(0), (), problem.direction, seed)
-    values, seconds = [], []
+    history = History(
+        problem.space,
+        problem.pool(0),
+        (),
+        problem.direction,
+        seed,
+        further=problem.further,
+        reference_point=problem.reference_point,
+    )
+    values, seconds = list[Values](), list[float]()
     for index in range(trials):
         history = replace(history, pool=problem.pool(index))
         began = time.perf_counter()
-        proposal = proposer.propose(history)
-        seconds.append(time.perf_counter() - began)
+        proposal = (proposer if index >= FIRST_TRIALS else SobolProposer()).propose(history)
+        if index >= FIRST_TRIALS:
+            seconds.append(time.perf_counter() - began)
         # Every proposer's trial of this number meets the same noise.
-        score = problem.evaluate(proposal.action, 100_000 * seed + index)
-        value = score.mean if problem.value is None else problem.value(proposal.action)
-        values.append(float(value))
-        trial = Trial(index, 1, proposal.action, proposal.source, (seed,), TrialStatus.DONE, score)
-        history = replace(history, trials=(*history.trials, trial))
+        scores = _several(problem.evaluate(proposal.action, 100_000 * seed + index))
+        means = tuple(score.mean for score in scores)
+        values.append(means if problem.value is None else _true(problem.value(proposal.action)))
+        done = TrialStatus.DONE
+        trial = Trial(index, 1, proposal.action, proposal.source, (seed,), done, scores[0])
+        history = replace(
+            history, trials=(*history.trials, replace(trial, further=tuple(scores[1:])))
+        )
         on_trial(history)
     return Run(
-        problem.name, name, seed, tuple(values), tuple(seconds), problem.optimum, problem.direction
+        problem.name,
+        name,
+        seed,
+        tuple(progress(problem, values)),
+        tuple(seconds),
+        problem.optimum,
+        problem.direction if not problem.further else _upwards(problem),
     )
+
+
+def progress(problem: Problem, values: Sequence[Values]) -> list[float]:
+    """Return each trial's value; with several measures what the trials so far came to."""
+    if not problem.further:
+        return [of_one for (of_one,) in values]
+    return [quality(problem.measures, values[: i + 1]) for i in range(len(values))]
+
+
+def _upwards(problem: Problem) -> Direction:
+    """Return which way progress goes: a hypervolume grows whatever its objectives do."""
+    several = sum(not measure.is_constraint for measure in problem.measures) > 1
+    return "maximize" if several else problem.direction
+
+
+def _several(given: Score | tuple[Score, ...]) -> tuple[Score, ...]:
+    return (given,) if isinstance(given, Score) else given
+
+
+def _true(given: float | tuple[float, ...]) -> Values:
+    return given if isinstance(given, tuple) else (float(given),)
 
 
 class Results:

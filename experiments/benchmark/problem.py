@@ -3,14 +3,16 @@
 A problem is any object with `space` (an `ActionSpace`) and `evaluate(action, seed) -> Score`. It
 may also have `pool` (references, or a function from the number of trials so far to them),
 `direction`, `value(action)` (the score without noise), `optimum` (the best value there is),
-and `embed(images)`; what it lacks is filled in here.
+and `embed(images)`; what it lacks is filled in here. With `further` (what else is measured, see
+`History.further`) `evaluate` and `value` return a tuple, one score or number a measure.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fabricbo.records import Action, Direction, Reference, Score
+from fabricbo.records import Action, Reference
+from fabricbo.scores import Direction, Measure, Score
 from fabricbo.scoring import load_code
 from fabricbo.space import ActionSpace
 
@@ -25,14 +27,23 @@ class Problem:
 
     name: str
     space: ActionSpace
-    evaluate: Callable[[Action, int], Score]
+    evaluate: Callable[[Action, int], Score | tuple[Score, ...]]
     pool: Callable[[int], tuple[Reference, ...]]
     """References by the number of trials so far."""
-    value: Callable[[Action], float] | None = None
+    value: Callable[[Action], float | tuple[float, ...]] | None = None
     """The score without noise; None where nobody knows it, and scores as seen have to do."""
     optimum: float | None = None
     direction: Direction = "maximize"
     embed: Callable[[Sequence[Any]], Any] | None = None
+    further: tuple[Measure, ...] = ()
+    reference_point: float | None = None
+    """Of the first objective, where there are several."""
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """All that is measured, the first objective first."""
+        first = Measure("score", self.direction, reference_point=self.reference_point)
+        return (first, *self.further)
 
 
 def adapted(name: str, given: Any) -> Problem:
@@ -56,6 +67,8 @@ def adapted(name: str, given: Any) -> Problem:
         optimum=getattr(given, "optimum", None),
         direction=getattr(given, "direction", "maximize"),
         embed=getattr(given, "embed", None),
+        further=tuple(getattr(given, "further", ())),
+        reference_point=getattr(given, "reference_point", None),
     )
 
 

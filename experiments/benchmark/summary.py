@@ -23,7 +23,7 @@ class Summary:
     trials_to_share: list[int | None]
     """By seed: trials until `SHARE` of the way is gone; None where that did not happen."""
     median_seconds: float
-    """Of a suggestion, the baseline's left out."""
+    """Of a suggestion; the first trials are common to all and count for none."""
     total_seconds: float
     """All suggestions of a run, median over seeds."""
 
@@ -68,7 +68,7 @@ def summarise(runs: Sequence[Run]) -> dict[str, dict[str, Summary]]:
             regret=curves.mean(0).tolist(),
             standard_error=errors.tolist(),
             trials_to_share=[trials_to_share(run, known[problem, run.seed]) for run in own],
-            median_seconds=statistics.median(s for run in own for s in run.seconds[1:]),
+            median_seconds=statistics.median(s for run in own for s in run.seconds),
             total_seconds=statistics.median(sum(run.seconds) for run in own),
         )
     return result

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.benchmark.problem import Problem
-from fabricbo.records import Action, FabricParams, Reference, Role, Score
+from fabricbo.records import Action, FabricParams, Reference, Role
+from fabricbo.scores import Score
 from fabricbo.space import ActionSpace, Range
 
 Vector = npt.NDArray[np.float64]
