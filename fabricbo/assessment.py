@@ -89,6 +89,22 @@ class Assessment:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """One result of a library's analysis, ready to be shown."""
+
+    name: str
+    """Of the analysis."""
+    title: str
+    subtitle: str = ""
+    figure: str | None = None
+    """A plotly figure as JSON; None where the result is a table."""
+    table: tuple[tuple[str, ...], ...] = ()
+    """Header, then rows."""
+    problem: str | None = None
+    """Why there is no result."""
+
+
 def _effect(liked: Any, disliked: Any, **rest: Any) -> ReferenceEffect:
     return ReferenceEffect(liked=Estimate(**liked), disliked=Estimate(**disliked), **rest)
 

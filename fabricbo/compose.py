@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fabricbo.assessment import Analysed
 from fabricbo.protocols import Objective, Proposer, Sampler
 from fabricbo.scoring import load_objective
 from fabricbo.study import (
@@ -160,3 +161,16 @@ def _checkpoint(settings: StudySettings, device: str) -> "Checkpoint":
 
     chosen = settings.checkpoint
     return Checkpoint(chosen.name, chosen.revision, chosen.config, chosen.lora, device)  # type: ignore[arg-type]
+
+
+def analyse(study: Study) -> list[Analysed]:
+    """Have Ax analyse a study; this imports Ax and takes seconds to a minute.
+
+    Raises:
+        SettingsError: no trial has a score, so there is nothing to analyse.
+    """
+    if study.baseline is None and not any(trial.scores for trial in study.trials):
+        raise SettingsError("no trial has a score yet, so there is nothing to analyse")
+    from fabricbo.proposers.ax_analyses import ax_analyses
+
+    return ax_analyses(study.history)

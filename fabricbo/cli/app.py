@@ -119,11 +119,22 @@ def list_(storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(study: Named, storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
+def show(
+    study: Named,
+    storage: Storage = DEFAULT_STORAGE,
+    analyses: Annotated[
+        bool, typer.Option("--analyses", help="Have Ax analyse it too; takes up to a minute.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Show a study's trials and its best settings."""
     from fabricbo.cli.reading import print_study
 
     print_study(study, storage, as_json=as_json)
+    if analyses:
+        from fabricbo.cli.analysing import print_analyses
+
+        print_analyses(study, storage, as_json=as_json)
 
 
 @app.command()

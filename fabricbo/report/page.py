@@ -1,24 +1,24 @@
 """The page: gathered from a study, laid out by a template, written whole or not at all."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, FunctionLoader, Template, select_autoescape
 from markupsafe import Markup
 
+from fabricbo.report.analyses import PAGE as ANALYSES
 from fabricbo.report.cards import Card, pool_pictures, round_strips, trial_card
 from fabricbo.report.curve import score_curve
 from fabricbo.report.effects import EffectRow, effect_rows
 from fabricbo.report.embed import EmbeddedImages
+from fabricbo.report.files import write_whole
 from fabricbo.report.front import front_figure, objectives, plane
 from fabricbo.report.known import Known, read
 from fabricbo.report.measures import measure_rows, unkept
 from fabricbo.report.parallel import parallel_coordinates
 from fabricbo.report.plot import figure_html
 from fabricbo.report.slices import SlicePlot, slice_plots
+from fabricbo.report.templates import template
 from fabricbo.report.top import aims, comparison, facts, measured, sides, target_picture
 from fabricbo.report.wording import expectation, going_on, headline
 from fabricbo.study import Study
@@ -39,15 +39,7 @@ def write_report(study: Study, target: Path | None = None) -> Path:
 
     It appears under its name when it is whole. Nothing in it asks any host for anything.
     """
-    target = (target or study.folder / "report.html").absolute()
-    text = render(study)
-    part = target.with_suffix(f".{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-    return target
+    return write_whole(target or study.folder / "report.html", render(study))
 
 
 def render(study: Study) -> str:
@@ -58,6 +50,7 @@ def render(study: Study) -> str:
         "settings": study.settings,
         "direction": study.direction,
         "facts": facts(known),
+        "analyses": ANALYSES if (study.folder / ANALYSES).is_file() else None,
         "aims": aims(study.measures),
         "headline": headline(study),
         "unkept": unkept(known),
@@ -78,7 +71,7 @@ def render(study: Study) -> str:
         "strips": round_strips(known, embedded),
         "pool": pool_pictures(known, embedded),
     }
-    return _template().render(**page, images=Markup(embedded.css))
+    return template("template.html.j2").render(**page, images=Markup(embedded.css))
 
 
 def _curve(known: Known) -> Markup | None:
@@ -119,14 +112,3 @@ def _slices(known: Known) -> list[SlicePlot]:
         return []
     slices = known.assessment.slices
     return slice_plots(slices, space.domains, best=best.action.params, hand=space.hand)
-
-
-def _template() -> Template:
-    folder = files("fabricbo.report")
-    environment = Environment(
-        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
-        autoescape=select_autoescape(default=True),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("template.html.j2")

@@ -7,7 +7,12 @@ from markupsafe import Markup
 
 COLOURS = {"hand": "#8a8f98", "sobol": "#3f8fd2", "bo": "#e4572e"}
 OTHER = "#9b5de5"
-LABELS = {"hand": "hand settings", "sobol": "Sobol", "bo": "Bayesian optimization"}
+LABELS = {
+    "hand": "hand settings",
+    "sobol": "Sobol",
+    "bo": "Bayesian optimization",
+    "bo-again": "drawn again",
+}
 TEXT = "#7d838c"
 """Mid-grey reads on a light and on a dark page alike."""
 GRID = "rgba(128,136,144,0.25)"
