@@ -7,8 +7,8 @@
     python -m experiments.compare_proposers --smoke
 
 All proposers get the same number of trials, the same first six (the hand settings and five Sobol
-points) and the same noise. Runs are kept in `--results`, and
-what is there is not played again, so the comparison can be stopped and go on in pieces.
+points) and the same noise. Runs are kept in `--results`, and what is there is not played again, so
+the comparison can be stopped and go on in pieces.
 
 The instances of a synthetic problem are its seeds. Those below 100 are for tuning (`--tuning`);
 what is reported uses seeds from 100 on, which nothing was tuned on.
@@ -19,14 +19,14 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from experiments.benchmark.demo import PREFIX, demo_problem
-from experiments.benchmark.play import Results, Run, play
+from experiments.benchmark.play import FIRST_TRIALS, Results, Run, play
 from experiments.benchmark.problem import Problem, ProblemError, load_problem
 from experiments.benchmark.summary import Summary, median_trials, summarise, wins
 from experiments.benchmark.synthetic import SHAPES, synthetic
@@ -38,6 +38,7 @@ NAMES = tuple(name for name in PROPOSERS if name not in ("hand", "ax"))
 """Compared where nothing else is asked for; stock Ax takes seconds a suggestion."""
 
 
+@lru_cache(maxsize=1)
 def find_problem(name: str, seed: int) -> Problem:
     """Return an instance of a synthetic problem, a task of the bundled checkpoint, or anybody's.
 
@@ -55,14 +56,17 @@ def played(options: argparse.Namespace) -> list[Run]:
     for number in range(options.seeds):
         seed = number + (0 if options.tuning else FIRST_REPORTING_SEED)
         for name in options.problem:
-            problem = find_problem(name, seed)
             for proposer in options.proposers:
-                begin = partial(_begin, problem, proposer, options.trials, seed)
-                runs.append(results.get(name, proposer, seed, options.trials, begin))
+                key = (name, proposer, seed, options.trials)
+                if key not in results and not options.kept:
+                    results.add(_begin(*key))
+                if key in results:
+                    runs.append(results[key])
     return runs
 
 
-def _begin(problem: Problem, proposer: str, trials: int, seed: int) -> Run:
+def _begin(name: str, proposer: str, seed: int, trials: int) -> Run:
+    problem = find_problem(name, seed)
     run = play(problem, proposer, make_proposer(proposer, problem.embed), trials, seed)
     print(f"{problem.name}, seed {seed}, {proposer}: {run.best[-1]:.3f}", file=sys.stderr)
     return run
@@ -130,6 +134,8 @@ def main() -> None:
     if options.smoke:
         options.problem, options.seeds, options.trials = ["scalars-2", "pool-4"], 2, 10
         options.proposers = (OURS, "sobol", "random")
+    if options.trials <= FIRST_TRIALS:
+        raise SystemExit(f"--trials must be above the common first {FIRST_TRIALS}")
     try:
         for name in options.proposers:
             check_proposer(name)
@@ -138,6 +144,8 @@ def main() -> None:
         raise SystemExit(f"proposer {error}") from error
     except ProblemError as error:
         raise SystemExit(str(error)) from error
+    if not runs:
+        raise SystemExit(f"{options.results} keeps no run of what was asked for")
     summaries = summarise(runs)
     if options.figure:
         figure(summaries, options.figure)
@@ -180,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--tuning", action="store_true", help="instances that may be tuned on")
     parser.add_argument("--results", type=Path, default=Path(".benchmark/runs.jsonl"))
+    parser.add_argument("--kept", action="store_true", help="play nothing, tell what is kept")
     parser.add_argument("--figure", type=Path, help="draw regret by trial to this file")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--smoke", action="store_true", help="two problems, two seeds, ten trials")

@@ -109,22 +109,17 @@ def test_all_proposers_meet_the_same_start_and_the_same_noise() -> None:
     assert play(problem, "x", SobolProposer(), 8, 5).values == second.values
 
 
-def test_results_are_kept_and_a_line_cut_off_is_played_again(tmp_path: Path) -> None:
-    file, played = tmp_path / "runs.jsonl", []
-
-    def make() -> Run:
-        played.append(1)
-        return run([0.0, 0.5])
-
-    for _ in range(2):
-        assert Results(file).get("p", "a", 0, 2, make) == run([0.0, 0.5])
-    assert len(played) == 1
-    file.write_text(file.read_text()[:-30])
-    Results(file).get("p", "a", 0, 2, make)
-    assert len(played) == 2
+def test_results_are_kept_and_a_line_cut_off_is_not(tmp_path: Path) -> None:
+    file, key = tmp_path / "runs.jsonl", ("p", "a", 0, 2)
+    assert key not in Results(file)
+    Results(file).add(run([0.0, 0.5]))
     # Other numbers of trials are other runs.
-    Results(file).get("p", "a", 0, 3, lambda: run([0.0, 0.5, 0.6]))
-    assert Results(file).get("p", "a", 0, 2, make) == run([0.0, 0.5])
+    Results(file).add(run([0.0, 0.5, 0.6]))
+    assert Results(file)[key] == run([0.0, 0.5])
+    file.write_text(file.read_text()[:-30])
+    kept = Results(file)
+    assert key in kept
+    assert ("p", "a", 0, 3) not in kept
 
 
 def test_regret_is_the_share_of_the_way_still_to_go() -> None:

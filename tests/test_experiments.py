@@ -11,9 +11,18 @@ def test_compare_proposers() -> None:
     with TemporaryDirectory() as folder:
         options = ["--smoke", "--results", f"{folder}/runs.jsonl"]
         done = subprocess.run([*command, *options], check=True, capture_output=True, text=True)
+        again = subprocess.run(
+            [*command, *options, "--kept"], check=True, capture_output=True, text=True
+        )
+        options[-1] = f"{folder}/none.jsonl"
+        nothing = subprocess.run([*command, *options, "--kept"], capture_output=True, text=True)
     lines = done.stdout.splitlines()
     assert sum(line.startswith("| pool-4 |") for line in lines) == 3
     assert lines[-2].startswith("fabricbo against ")
+    assert again.stdout == done.stdout
+    assert again.stderr == ""
+    assert nothing.returncode == 1
+    assert "keeps no run" in nothing.stderr
 
 
 def test_time_suggestions() -> None:

@@ -118,31 +118,45 @@ def _true(given: float | tuple[float, ...]) -> Values:
     return given if isinstance(given, tuple) else (float(given),)
 
 
+Key = tuple[str, str, int, int]
+"""Problem, proposer, seed and number of trials."""
+
+
 class Results:
     """Runs in a file of JSON lines; a run that is there is not played again."""
 
     def __init__(self, file: Path) -> None:
         """Read what is there; a line that a kill cut off is dropped."""
         self._file = file
-        self._runs: dict[tuple[str, str, int, int], Run] = {}
+        self._runs: dict[Key, Run] = {}
         for run in _read(file):
             self._runs[_key(run)] = run
 
-    def get(
-        self, problem: str, proposer: str, seed: int, trials: int, make: Callable[[], Run]
-    ) -> Run:
-        """Return a run, playing it first if need be."""
-        key = (problem, proposer, seed, trials)
-        if key not in self._runs:
-            run = make()
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with self._file.open("a") as stream:
-                stream.write(json.dumps(asdict(run)) + "\n")
-            self._runs[key] = run
+    def __contains__(self, key: Key) -> bool:
+        return key in self._runs
+
+    def __getitem__(self, key: Key) -> Run:
         return self._runs[key]
 
+    def add(self, run: Run) -> None:
+        """Keep a run, in the file too."""
+        run = _rounded(run)
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a") as stream:
+            stream.write(json.dumps(asdict(run)) + "\n")
+        self._runs[_key(run)] = run
 
-def _key(run: Run) -> tuple[str, str, int, int]:
+
+def _rounded(run: Run) -> Run:
+    """Return a run in numbers that are worth keeping."""
+    return replace(
+        run,
+        values=tuple(round(value, 6) for value in run.values),
+        seconds=tuple(round(seconds, 4) for seconds in run.seconds),
+    )
+
+
+def _key(run: Run) -> Key:
     return (run.problem, run.proposer, run.seed, len(run.values))
 
 
