@@ -216,3 +216,14 @@ def test_python_dash_m_and_version() -> None:
         [sys.executable, "-m", "fabricbo", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("fabricbo 0.")
+
+
+def test_a_study_that_people_judge_is_not_run_from_the_command_line(tmp_path: Path) -> None:
+    file = tmp_path / "rated.toml"
+    file.write_text(
+        'prompt = "a cat"\n[space]\nguidance_scale = [1, 5]\n[rating]\nkind = "pairwise"'
+    )
+    told = CliRunner().invoke(app, ["run", str(file)])
+    assert told.exit_code == 1
+    assert "people judge this study" in told.output
+    assert not (tmp_path / "studies").exists()

@@ -15,7 +15,7 @@ from fabricbo.cli.wording import heldout_lines, missed_bounds, outcome, trial_li
 from fabricbo.compose import create_study, resume_study
 from fabricbo.records import Trial, TrialStatus
 from fabricbo.report import write_report
-from fabricbo.study import RepeatedFailureError, Study, StudySettings
+from fabricbo.study import RepeatedFailureError, SettingsError, Study, StudySettings
 
 # Prompts, names and reasons are text, not markup.
 _console = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -25,8 +25,14 @@ _results = Console(highlight=False, markup=False, emoji=False)
 def run_new(settings: Callable[[], StudySettings], device: str, *, as_json: bool) -> None:
     """Make a study and run it."""
     with told():
+        checked = settings()
+        if checked.rating is not None and not checked.objective:
+            raise SettingsError(
+                "rating: people judge this study, which takes Python so far: `create_study`, then "
+                "`draw` and `prefer` (docs/concepts.md); or name an objective that scores"
+            )
         with _console.status("loading the model"):
-            study = create_study(settings(), device=device)
+            study = create_study(checked, device=device)
         _run(study, as_json=as_json)
 
 

@@ -81,7 +81,7 @@ def expectation(study: Study) -> str | None:
     best, estimates = study.best(), study.assessment.estimates
     if best is None or best.index not in estimates:
         return None
-    if best.score is None:  # what a preference is in numbers means nothing to anybody
+    if study.preferences:  # what a preference is in numbers means nothing to anybody
         return f"Trial {best.index} is the best by what all judgements together say."
     found = estimates[best.index][0]
     return (
