@@ -389,6 +389,17 @@ def test_what_an_earlier_study_got_wrong_is_unlearnt() -> None:
     assert max(near(trial.action, 8.5, 0.75) for trial in history.trials) > 0.9
 
 
+def test_levels_are_aligned_also_where_the_hand_settings_failed() -> None:
+    earlier = played(empty(seed=5), lambda a, i: [noisy(near(a, 6.5, 0.6), i)], 12)
+    start = replace(empty(seed=1), earlier=earlier.trials)
+    history = played(start, lambda a, i: [noisy(10 + near(a, 6.5, 0.6), i)], 3)
+    failed = replace(history.trials[0], status=TrialStatus.FAILED, score=None)
+    history = replace(history, trials=(failed, *history.trials[1:]))
+    found = AxProposer().assess(history).estimates
+    for trial in history.trials[1:]:
+        assert found[trial.index][0].mean == pytest.approx(trial.score.mean, abs=0.3)
+
+
 def test_estimates_are_of_this_study(seeds=None) -> None:
     earlier = played(empty(seed=5), lambda a, i: [noisy(near(a, 6.5, 0.6), i)], 12)
     start = replace(empty(seed=1), earlier=earlier.trials)

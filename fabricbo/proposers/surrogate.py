@@ -28,7 +28,7 @@ from fabricbo.proposers.kernel import ActionKernel
 from fabricbo.proposers.preference import comparisons, fit_preferences, judged_trials
 from fabricbo.proposers.transfer import TransferKernel
 from fabricbo.protocols import History
-from fabricbo.records import Action, Reference, TrialStatus
+from fabricbo.records import Action, Reference, Trial, TrialStatus
 from fabricbo.scores import Score
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,9 @@ def _fit_to_scores(
     models, units, noise, fitted = [], [], [], True
     for number, measure in enumerate(history.measures):
         scores = [trial.scores[number] for trial in done]
-        found = standardised([*scores, *_aligned([t.scores[number] for t in earlier], scores)])
+        known_before = [trial.scores[number] for trial in earlier]
+        shift = _level(done, scores) - _level(earlier, known_before) if earlier else 0.0
+        found = standardised([*scores, *(_moved(score, shift) for score in known_before)])
         sign = 1 if measure.direction == "maximize" else -1
         model, good = _fit(rows, sign * found.outcomes, found.noise, covariance)
         models.append(model)
@@ -191,15 +193,18 @@ def _rows(features: FeatureMap, actions: Sequence[Action], study: int | None = N
     return torch.cat((rows, torch.full((len(rows), 1), float(study), dtype=rows.dtype)), dim=1)
 
 
-def _aligned(earlier: Sequence[Score], own: Sequence[Score]) -> list[Score]:
-    """Return an earlier study's scores, moved so that its hand settings score as ours do.
+def _level(trials: Sequence[Trial], scores: Sequence[Score]) -> float:
+    """Return what the hand settings score; the mean of all where they failed.
 
     Levels differ between prompts; what is better than the hand settings is what carries over.
     """
-    if not earlier:
-        return []
-    shift = own[0].mean - earlier[0].mean
-    return [Score(tuple(value + shift for value in score.by_seed)) for score in earlier]
+    if trials[0].index == 0:
+        return scores[0].mean
+    return float(np.mean([score.mean for score in scores]))
+
+
+def _moved(score: Score, shift: float) -> Score:
+    return Score(tuple(value + shift for value in score.by_seed))
 
 
 def known_references(history: History) -> tuple[Reference, ...]:
