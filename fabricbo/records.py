@@ -6,7 +6,7 @@ implementation, so that settings can be carried over from and to other implement
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +79,7 @@ class FabricParams:
 
     def to_json(self) -> dict[str, float]:
         """Return the fields as a JSON object."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in PARAMETER_NAMES}
 
     @classmethod
     def from_json(cls, data: Mapping[str, float]) -> "FabricParams":

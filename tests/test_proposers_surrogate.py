@@ -44,9 +44,16 @@ def row(liked: int, disliked: int, **params: float) -> dict[str, float]:
 
 
 def test_mass_is_the_share_of_the_attention() -> None:
+    """Averaged over the denoising steps: 17 of 20 lie in the classic window."""
     features = row(3, 1, max_weight=0.5, neg_scale=0.4)
-    assert features["liked_mass"] == pytest.approx(1.5 / 2.5)
-    assert features["disliked_mass"] == pytest.approx(0.2 / 1.2)
+    assert features["liked_mean_mass"] == pytest.approx(17 / 20 * 1.5 / 2.5)
+    assert features["disliked_mean_mass"] == pytest.approx(17 / 20 * 0.2 / 1.2)
+
+
+def test_a_short_strong_window_pulls_as_far_as_a_long_weak_one() -> None:
+    short = row(1, 0, max_weight=1.0, feedback_start=0.0, feedback_end=0.45)  # 10 steps of 1/2
+    long = row(1, 0, max_weight=1 / 3, feedback_start=0.0, feedback_end=1.0)  # 20 steps of 1/4
+    assert short["liked_mean_mass"] == pytest.approx(long["liked_mean_mass"])
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ _MUTATIONS = 32
 """Around each of the best trials."""
 _PARENTS = 4
 _SEARCH_ROUNDS = 8
-_STARTS = 3
-_MOVES = 24
+_STARTS = 4
+_MOVES = 40
 """Around each start in each round of the local search."""
 _CHUNK = 256
 _SAME = 1e-6
@@ -70,8 +70,6 @@ def candidate_actions(
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     action: Action
-    point: Points
-    """Its point of the unit cube, `d`."""
     value: float
     """Its acquisition value; minus infinity where it repeats a trial."""
 
@@ -99,7 +97,7 @@ class _Search:
         for round_ in range(_SEARCH_ROUNDS):
             found = sorted(found, key=lambda candidate: -candidate.value)[:_STARTS]
             step = 0.25 * 0.6**round_
-            moved = [self.moves(candidate.point, _MOVES, step) for candidate in found]
+            moved = [self.moves(self._point(start.action), _MOVES, step) for start in found]
             found += self.score(np.vstack(moved))
         return found
 
@@ -134,10 +132,11 @@ class _Search:
         """Return a candidate for each different action that the points (`n x d`) stand for."""
         space, pool = self._history.space, self._history.pool
         actions = list(dict.fromkeys(space.from_unit(point.tolist(), pool) for point in points))
-        return [
-            _Candidate(action, np.array(space.to_unit(action, pool)), value)
-            for action, value in zip(actions, self._values(actions), strict=True)
-        ]
+        return [_Candidate(a, v) for a, v in zip(actions, self._values(actions), strict=True)]
+
+    def _point(self, action: Action) -> Points:
+        """Return an action's point of the unit cube, `d`."""
+        return np.array(self._history.space.to_unit(action, self._history.pool))
 
     def _values(self, actions: Sequence[Action]) -> list[float]:
         rows = self._surrogate.rows(actions)
@@ -162,7 +161,7 @@ class _Search:
         means = self._surrogate.means(self._surrogate.rows([trial.action for trial in trials]))
         objectives = 1 if self._history.preferences else len(self._history.objectives)
         best = _leaders(means[:, :objectives])[:_PARENTS]
-        return [np.array(space.to_unit(trials[i].action, pool)) for i in best]
+        return [self._point(trials[i].action) for i in best]
 
 
 def _leaders(means: Tensor) -> list[int]:

@@ -2,19 +2,21 @@
 
 With equal logits N references of feedback weight w take the share N*w / (1 + N*w) of the
 attention, so this *mass* of the liked and of the disliked set stands in for the raw weights
-and the number of references. The window enters through the denoising steps that it switches
-on. Everything that acts through references is faded out where their mass goes to 0, so that
+and the number of references. What a reference does to the image adds up over the denoising
+steps, so it is the mean mass over all steps that counts: a short window with a large weight and a
+long one with a small weight pull about as far. Which steps the window switches on enters besides.
+Everything that acts through references is faded out where their mass goes to 0, so that
 actions that give the same images have the same features.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from fabricbo.records import Action, FabricParams, Reference, Role
+from fabricbo.records import Action, FabricParams, Reference
 from fabricbo.space import ActionSpace, Choice, Domain
 
 _HALF_MASS = 0.05
@@ -41,43 +43,47 @@ class FeatureMap:
     def scalar_names(self) -> tuple[str, ...]:
         """Names of the scalar columns, in their order."""
         varying = self.space.parameters
-        with_references = ["liked_mass", "disliked_mass"]
+        with_references = ["liked_mean_mass", "disliked_mean_mass"]
         if "min_weight" in varying or self.space.hand.min_weight > 0:
-            with_references += ["liked_mean_mass", "disliked_mean_mass"]
+            # Mean mass and window no longer tell what is inside and what outside.
+            with_references += ["liked_mass", "disliked_mass"]
         with_references += [name for name in _THROUGH_REFERENCES if name in varying]
         alone = [name for name in _WITHOUT_REFERENCES if name in varying]
         return (*(with_references if self.references else []), *alone)
 
     def __call__(self, actions: Sequence[Action]) -> npt.NDArray[np.float64]:
         """Return an `n x (s + 2 r)` array: s scalars, r references liked, r disliked."""
-        rows = [self._row(action) for action in actions]
-        width = len(self.scalar_names) + 2 * len(self.references)
+        names, places = self.scalar_names, {r.id: i for i, r in enumerate(self.references)}
+        rows = [self._row(action, names, places) for action in actions]
+        width = len(names) + 2 * len(self.references)
         return np.array(rows, dtype=np.float64).reshape(len(actions), width)
 
-    def _row(self, action: Action) -> list[float]:
+    def _row(self, action: Action, names: Sequence[str], places: Mapping[str, int]) -> list[float]:
         strength = _strength(action)
         scalars = self._scalars(action.params, strength)
-        liked, disliked = _fade(strength.liked), _fade(strength.disliked)
-        roles = [action.role(reference) for reference in self.references]
-        return [
-            *(scalars[name] for name in self.scalar_names),
-            *(liked if role is Role.LIKED else 0.0 for role in roles),
-            *(disliked if role is Role.DISLIKED else 0.0 for role in roles),
-        ]
+        liked, disliked = _fade(strength.liked_mean), _fade(strength.disliked_mean)
+        # Guidance g extrapolates: g times the conditional pass less g - 1 times the unconditional.
+        guidance = max(action.params.guidance_scale, 1.0)
+        disliked *= (guidance - 1) / guidance
+        roles = [0.0] * (2 * len(places))
+        for reference in action.liked:
+            roles[places[reference.id]] = liked
+        for reference in action.disliked:
+            roles[len(places) + places[reference.id]] = disliked
+        return [*(scalars[name] for name in names), *roles]
 
     def _scalars(self, params: FabricParams, strength: "_Strength") -> dict[str, float]:
-        window, outside = _fade(strength.contrast), strength.share_outside
+        window = _fade(strength.contrast)
         # Guidance of 1 or less is off, how far below does not matter.
-        values = {**params.to_json(), "guidance_scale": max(params.guidance_scale, 1.0)}
+        values = {n: getattr(params, n) for n in self.space.domains}
+        values["guidance_scale"] = max(params.guidance_scale, 1.0)
         positions = {n: _position(domain, values[n]) for n, domain in self.space.domains.items()}
         return {
             **positions,
             "liked_mass": strength.liked_inside,
             "disliked_mass": strength.disliked_inside,
-            "liked_mean_mass": _mix(strength.liked_inside, strength.liked_outside, outside),
-            "disliked_mean_mass": _mix(
-                strength.disliked_inside, strength.disliked_outside, outside
-            ),
+            "liked_mean_mass": strength.liked_mean,
+            "disliked_mean_mass": strength.disliked_mean,
             "feedback_start": window * strength.first / params.denoising_steps,
             "feedback_end": window * strength.stop / params.denoising_steps,
             "pos_bottleneck_scale": _fade(strength.liked)
@@ -101,6 +107,14 @@ class _Strength:
     liked_outside: float
     disliked_outside: float
     """Attention mass of each set inside and outside the window."""
+
+    @property
+    def liked_mean(self) -> float:
+        return _mix(self.liked_inside, self.liked_outside, self.share_outside)
+
+    @property
+    def disliked_mean(self) -> float:
+        return _mix(self.disliked_inside, self.disliked_outside, self.share_outside)
 
     @property
     def liked(self) -> float:

@@ -11,7 +11,8 @@ an effect of its own when liked, one when disliked, and one that changes its sig
 verdict, all drawn from three common variances. No reference is special beforehand, their order
 does not matter, and what was learnt about one stays when others join the pool. A share p of
 these effects is common to references with near embeddings e; without embeddings p is 0.
-`b R M` lets the effects grow and shrink with mass and window. The exponent t says whether
+The columns grow with the mean mass over the denoising steps; `b R M` lets the effects depend on
+mass and window in other ways, too. The exponent t says whether
 references share the attention (1: their effects are averaged) or add up (0); it is learnt in
 between.
 """
