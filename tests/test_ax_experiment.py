@@ -1,5 +1,7 @@
 """The Ax experiment of a study that measures several things, and guests that are told of them."""
 
+import keyword
+import math
 from dataclasses import replace
 
 import pytest
@@ -8,12 +10,14 @@ from ax.core.trial_status import TrialStatus as AxStatus
 
 from fabricbo.proposers import make_proposer
 from fabricbo.proposers.ax_experiment import MirroredExperiment, metric_names
+from fabricbo.proposers.optuna_study import constraints_of
 from fabricbo.protocols import History
 from fabricbo.records import Trial, TrialStatus
 from fabricbo.scores import Measure, Score
 from fabricbo.space import ActionSpace, Range
 
 SPACE = ActionSpace({"guidance_scale": Range(1.0, 9.0), "prompt_dropout": Range(0.0, 0.8)})
+WORDS = ("test", "beta", "E", "min", "beats_baseline", "a__dot__b", "a b/c: d-e", "猫", "", "1e5")
 
 
 def scored(history: History, action, *values: float) -> History:
@@ -35,6 +39,8 @@ def test_metrics_bounds_and_data_of_a_constrained_study() -> None:
     config = experiment.optimization_config
     assert not isinstance(config, MultiObjectiveOptimizationConfig)
     assert config.objective.metric_names == ["score"]
+    lower = {name: metric.lower_is_better for name, metric in experiment.metrics.items()}
+    assert lower == {"score": False, "nsfw": True}
     bounds = {(c.metric_names[0], c.op.name, c.bound) for c in config.outcome_constraints}
     assert bounds == {("nsfw", "LEQ", 0.1), ("nsfw", "GEQ", -1.0)}
     rows = experiment.lookup_data().df.set_index("metric_name")
@@ -61,6 +67,43 @@ def test_metric_names_are_valid_and_differ() -> None:
     assert "baseline" not in names
 
 
+@pytest.mark.parametrize(
+    "name",
+    [*WORDS, *keyword.kwlist],
+)
+def test_any_name_is_a_metric_with_an_absolute_bound(name: str) -> None:
+    """Ax reads expressions by SymPy, which knows many words, and "baseline" as a relative bound."""
+    for bounded in (Measure(name, at_least=0.25), Measure(name, "minimize")):
+        mirror = MirroredExperiment(history_of(bounded))
+        config = mirror.experiment.optimization_config
+        found = [(c.metric_names, c.bound, c.relative) for c in config.outcome_constraints]
+        assert found == ([([mirror.metrics[1]], 0.25, False)] if bounded.is_constraint else [])
+        assert config.metric_names == set(mirror.metrics)
+
+
+def test_numbered_names_do_not_meet_others() -> None:
+    names = metric_names([Measure(n) for n in ("first", "a b", "a_b_2", "a-b", "beta_2", "beta")])
+    assert names == ("score", "a_b", "a_b_2", "a_b_3", "beta_2", "beta_3")
+
+
+def test_equal_bounds_are_kept_to_nine_digits() -> None:
+    config = MirroredExperiment(
+        history_of(Measure("cats", at_least=3.0, at_most=3.0))
+    ).experiment.optimization_config
+    bounds = {c.op.name: c.bound for c in config.outcome_constraints}
+    assert bounds == {"GEQ": 3.0, "LEQ": pytest.approx(3.0, rel=2e-9)}
+
+
+def test_single_values_have_no_standard_error() -> None:
+    history = history_of(Measure("whole batch"))
+    trial = Trial(0, 1, SPACE.hand_action(()), "hand", (1,), TrialStatus.DONE, Score((1.0, 3.0)))
+    history = replace(history, trials=(replace(trial, further=(Score((5.0,)),)),))
+    rows = MirroredExperiment(history).experiment.lookup_data().df.set_index("metric_name")
+    assert rows.loc["score", "sem"] == pytest.approx(1.0)
+    assert rows.loc["whole_batch", "mean"] == 5.0
+    assert math.isnan(rows.loc["whole_batch", "sem"])
+
+
 def test_drawn_trials_are_running_until_they_are_scored() -> None:
     history = history_of()
     drawn = Trial(0, 1, SPACE.hand_action(()), "hand", (1,), TrialStatus.PENDING)
@@ -77,6 +120,32 @@ def test_drawn_trials_are_running_until_they_are_scored() -> None:
     assert len(mirror.experiment.lookup_data().df) == 1
 
 
+def test_drawn_trials_may_fail() -> None:
+    history = history_of(Measure("nsfw", at_most=0.1))
+    drawn = Trial(0, 1, SPACE.hand_action(()), "hand", (1,), TrialStatus.DRAWN)
+    mirror = MirroredExperiment(replace(history, trials=(drawn,)))
+    assert mirror.experiment.trials[0].status is AxStatus.RUNNING
+    failed = replace(drawn, status=TrialStatus.FAILED, reason="power cut")
+    assert mirror.precedes(replace(history, trials=(failed,)))
+    mirror.extend(replace(history, trials=(failed,)))
+    assert mirror.experiment.trials[0].status is AxStatus.FAILED
+    assert mirror.experiment.lookup_data().df.empty
+
+
+def test_what_another_history_says_is_not_taken_over() -> None:
+    history = history_of(Measure("nsfw", at_most=0.1))
+    history = scored(history, SPACE.hand_action(()), 3.0, 0.05)
+    mirror = MirroredExperiment(history)
+    assert mirror.precedes(history)
+    (trial,) = history.trials
+    assert not mirror.precedes(
+        replace(history, trials=(replace(trial, further=(Score((0.2,)),)),)),
+    )
+    assert not mirror.precedes(replace(history, trials=()))
+    for further in ((), (Measure("nsfw", at_most=0.2),), (*history.further, Measure("other"))):
+        assert not mirror.precedes(replace(history, further=further))
+
+
 def play(name: str, history: History, values, trials: int) -> History:
     proposer = make_proposer(name)
     while len(history.trials) < trials:
@@ -85,13 +154,30 @@ def play(name: str, history: History, values, trials: int) -> History:
     return history
 
 
+def test_violations_are_above_zero() -> None:
+    further = (Measure("a", at_least=2.0), Measure("b"), Measure("c", at_least=0.0, at_most=1.0))
+    history = scored(history_of(*further), SPACE.hand_action(()), 9.0, 1.0, 7.0, 3.0)
+    found = constraints_of(history.trials[0], history)
+    assert found == pytest.approx({"a >=": 0.99, "c >=": -3.01, "c <=": 2.01})
+    pending = replace(history.trials[0], status=TrialStatus.PENDING, score=None, further=())
+    assert constraints_of(pending, history) == {}
+
+
+@pytest.mark.parametrize("bound", ["at_most", "at_least"])
 @pytest.mark.parametrize("name", ["optuna-tpe", "optuna-gp"])
-def test_optuna_keeps_bounds(name: str) -> None:
-    """The score grows with guidance, the bound allows half of it."""
-    bounded = history_of(Measure("guidance", "minimize", at_most=5.0))
-    late = play(name, bounded, lambda p: (p.guidance_scale, p.guidance_scale), 30).trials[20:]
-    free = play(name, history_of(), lambda p: (p.guidance_scale,), 30).trials[20:]
-    kept = [sum(t.action.params.guidance_scale <= 5.0 for t in trials) for trials in (late, free)]
+def test_optuna_keeps_bounds(name: str, bound: str) -> None:
+    """The score is best at one end of the guidance, the bound allows the other half of it."""
+    sign = 1 if bound == "at_most" else -1
+
+    def values(params) -> tuple[float, float]:
+        return sign * params.guidance_scale, params.guidance_scale
+
+    bounded, loose = Measure("half", **{bound: 5.0}), Measure("all", **{bound: sign * 99.0})
+    nearly = Measure("half", **{bound: 5.0 + sign * 0.5})  # the search goes to the very edge
+    kept = [
+        sum(nearly.allows(trial.scores[1].mean) for trial in late.trials[20:])
+        for late in (play(name, history_of(m), values, 30) for m in (bounded, loose))
+    ]
     assert kept[0] > kept[1] + 3
 
 

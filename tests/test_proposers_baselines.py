@@ -177,18 +177,19 @@ def test_pool_that_grows_and_trials_without_a_score(name: str) -> None:
     assert {t.source for t in grown.trials[-2:]} == {name}
 
 
-@pytest.mark.parametrize("status", [TrialStatus.FAILED, TrialStatus.PENDING])
+@pytest.mark.parametrize("status", [s for s in TrialStatus if s is not TrialStatus.DONE])
 @pytest.mark.parametrize("name", [*OPTUNA, "ax"])
 def test_without_any_score_points_differ(name: str, status: TrialStatus) -> None:
     history = played(start(ActionSpace()), 7, make_proposer(name), lambda _: status)
     assert len({trial.action for trial in history.trials}) == 7
 
 
+@pytest.mark.parametrize("status", [TrialStatus.PENDING, TrialStatus.DRAWN])
 @pytest.mark.parametrize("name", OPTUNA)
-def test_a_pending_trial_is_known(name: str) -> None:
+def test_a_trial_on_its_way_is_known(name: str, status: TrialStatus) -> None:
     history = played(start(ActionSpace()), ENOUGH, RandomProposer())
     first = make_proposer(name).propose(history)
-    waiting = told(history, first.action, first.source, TrialStatus.PENDING)
+    waiting = told(history, first.action, first.source, status)
     assert make_proposer(name).propose(waiting).action != first.action
 
 

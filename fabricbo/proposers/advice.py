@@ -23,7 +23,7 @@ TOLERANCE = 0.1
 """Share of the range of expected scores of the trials so far within which two are as good."""
 _CANDIDATES = 384
 _DRAWS = 512
-_SLOPE, _OFFSET = 0.45, 0.4
+_SLOPE, _OFFSET = 0.44, 0.24
 """Of the logit of the raw share; fitted, see above."""
 
 

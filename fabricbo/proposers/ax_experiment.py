@@ -6,10 +6,13 @@ A reference that joins later is added with "unused" for the earlier trials, one 
 pool is disabled at "unused".
 """
 
+import builtins
+import keyword
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain, count
 
 from ax.core.arm import Arm
 from ax.core.data import Data, DataRow
@@ -28,6 +31,7 @@ from ax.core.parameter import (
 )
 from ax.core.parameter_constraint import ParameterConstraint
 from ax.core.search_space import SearchSpace
+from ax.utils.common.string_utils import SYMPY_GLOBALS
 
 from fabricbo.protocols import History
 from fabricbo.records import PARAMETER_NAMES, Action, Reference, Role, Trial, TrialStatus
@@ -155,16 +159,27 @@ class MirroredExperiment:
 _ON_THEIR_WAY = (TrialStatus.PENDING, TrialStatus.DRAWN)
 """Ax knows no judgements by people: what waits for one is running."""
 
+_RESERVED = frozenset({*SYMPY_GLOBALS, *keyword.kwlist, *dir(builtins)})
+"""What SymPy, which reads Ax's expressions, takes for something else than a metric."""
+
 
 def metric_names(measures: Sequence[Measure]) -> tuple[str, ...]:
     """Return a name for each measure that Ax's expressions can hold."""
     names = [METRIC]
-    for number, measure in enumerate(measures[1:], 1):
-        plain = re.sub(r"\W", "_", measure.name, flags=re.ASCII)
-        # A letter first, and a number where two would be equal or be Ax's own word.
-        name = plain if re.match("[A-Za-z]", plain) else f"measure_{plain}"
-        names.append(f"{name}_{number}" if name in (*names, "baseline") else name)
+    for measure in measures[1:]:
+        plain = _plain(measure.name)
+        numbered = (f"{plain}_{number}" for number in count(2))
+        names.append(next(n for n in chain([plain], numbered) if n not in {*names, *_RESERVED}))
     return tuple(names)
+
+
+def _plain(name: str) -> str:
+    """Return a name of ASCII letters, digits and single underscores, a letter first."""
+    # Ax reads two underscores as part of its spelling of dots and the like.
+    plain = re.sub(r"[\W_]+", "_", name, flags=re.ASCII).strip("_")
+    # And a bound is relative wherever these letters are, also within a name.
+    plain = plain.replace("baseline", "base_line")
+    return plain if re.match("[A-Za-z]", plain) else f"measure_{plain}".rstrip("_")
 
 
 def role_name(reference: Reference) -> str:
@@ -237,8 +252,7 @@ def _optimization_config(measures: Sequence[Measure], metrics: Sequence[str]) ->
     constraints = [
         OutcomeConstraint(f"{name} {relation} {bound}", metric_name_to_signature=signatures)
         for name, measure in named
-        for relation, bound in ((">=", measure.at_least), ("<=", measure.at_most))
-        if bound is not None
+        for relation, bound in _bounds(measure)
     ]
     if len(objectives) == 1:
         return OptimizationConfig(objective, constraints)
@@ -251,6 +265,14 @@ def _optimization_config(measures: Sequence[Measure], metrics: Sequence[str]) ->
         if measure.reference_point is not None
     ]
     return MultiObjectiveOptimizationConfig(objective, constraints, thresholds)
+
+
+def _bounds(measure: Measure) -> list[tuple[str, float]]:
+    low, high = measure.at_least, measure.at_most
+    if low is not None and low == high:
+        # Ax knows no equality and refuses bounds with nothing between them.
+        high += 1e-9 * max(1.0, abs(high))
+    return [(op, bound) for op, bound in ((">=", low), ("<=", high)) if bound is not None]
 
 
 def _number(name: str, value: float) -> float | int:
