@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from fabricbo.report import write_report
     from fabricbo.sampler import Checkpoint, FabricSampler, SamplerOptions, load_pipeline
     from fabricbo.scores import Measure, Preference, Score
-    from fabricbo.scoring import ObjectiveError, load_objective, objective
+    from fabricbo.scoring import Card, ObjectiveError, load_objective, objective
     from fabricbo.space import ActionSpace, Choice, Range
     from fabricbo.study import Parts, Study, StudySettings
 
 _NAMES = {
     "compose": ("create_study", "resume_study"),
-    "scoring": ("ObjectiveError", "load_objective", "objective"),
+    "scoring": ("Card", "ObjectiveError", "load_objective", "objective"),
     "protocols": ("History", "Objective", "Proposal", "Proposer", "Sampler"),
     "records": ("Action", "FabricParams", "Reference", "Role", "Round", "Trial"),
     "report": ("write_report",),
@@ -36,6 +36,7 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
     "Action",
     "ActionSpace",
+    "Card",
     "Checkpoint",
     "Choice",
     "FabricParams",

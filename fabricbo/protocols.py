@@ -24,6 +24,10 @@ class Objective(Protocol):
     It may also have `embed(images)`, which returns vectors, `images x d`, near for images that
     it takes for alike; the search then carries over what it learnt about one reference to those
     like it. Without it, the sampler's `embed` says what is alike, if it has one.
+
+    It may have `load()`, which is called once before the first image is drawn: the place to load
+    networks, and to say what is missing. And it may ask, by the name of further parameters, for
+    `action`, `references`, `seeds` and `baseline`, see `fabricbo.scoring.DrawnWith`.
     """
 
     def __call__(self, images: Sequence["Image"], prompt: str, /) -> Sequence[float]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,8 @@ from torch.nn import functional as F
 from fabricbo import ObjectiveError
 from fabricbo.demo import scorer_folder
 from fabricbo.imagefiles import to_rgb
-from fabricbo.torchvision_compat import ensure_importable
+from objectives.networks import Network, Place, in_batches
 
-ensure_importable()  # before anything imports open_clip
-
-BATCH = 64
 VOCABULARIES = (
     "tokenizer.json",
     "vocab.json",
@@ -34,27 +31,33 @@ VOCABULARIES = (
 class Embedder:
     """An open_clip model with its preprocessing and tokenizer."""
 
-    def __init__(self, model: Any, preprocess: Any, tokenizer: Any, device: str) -> None:
-        self._model = model
-        self._preprocess = preprocess
+    def __init__(self, network: Network, tokenizer: Any) -> None:
+        """Take a loaded model, whose `prepare` is open_clip's preprocessing of one image."""
+        self._network = network
         self._tokenizer = tokenizer
-        self._device = device
 
-    @torch.no_grad()
     def images(self, images: Sequence[Image.Image]) -> Tensor:
         """Return unit vectors on the CPU, `images channels`."""
-        chunks = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
-        return torch.cat([self._embed(chunk) for chunk in chunks])
+        place = self._network.place
+        with self._network.at_work() as model:
 
-    def _embed(self, images: Sequence[Image.Image]) -> Tensor:
-        pixels = torch.stack([self._preprocess(to_rgb(image)) for image in images])
-        return F.normalize(self._model.encode_image(pixels.to(self._device)).float(), dim=-1).cpu()
+            def embed(some: Sequence[Image.Image]) -> Tensor:
+                pixels = torch.stack([self._network.prepare(to_rgb(image)) for image in some])
+                encoded = model.encode_image(pixels.to(place.torch_device, place.torch_dtype))
+                return F.normalize(encoded.float(), dim=-1)
 
-    @torch.no_grad()
+            return in_batches(embed, images)
+
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Return unit vectors on the CPU, `texts channels`."""
-        tokens = self._tokenizer(list(texts)).to(self._device)
-        return F.normalize(self._model.encode_text(tokens).float(), dim=-1).cpu()
+        tokens = self._tokenizer(list(texts)).to(self._network.place.torch_device)
+        with self._network.at_work() as model:
+            return F.normalize(model.encode_text(tokens).float(), dim=-1).cpu()
+
+    @property
+    def logit_scale(self) -> float:
+        """What the model multiplies cosines with: the exponential of its learnt parameter."""
+        return float(self._network.module.logit_scale.detach().float().exp())
 
 
 def check_scorer(scorer: str) -> str:
@@ -128,26 +131,30 @@ def _checked_name(scorer: str) -> str:
     return scorer
 
 
-@lru_cache(maxsize=2)
-def load_embedder(scorer: str) -> Embedder:
-    """Load an open_clip model in float32, on the GPU if there is one; the same one every time.
+def load_embedder(scorer: str, place: Place | None = None) -> Embedder:
+    """Load an open_clip model; the same one every time it is asked for in the same place.
 
     Args:
         scorer: as `check_scorer` takes it.
+        place: device and precision.
 
     Raises:
         ObjectiveError: no such scorer, or its files are neither here nor can they be fetched.
     """
+    return _loaded(scorer, place or Place())
+
+
+@cache
+def _loaded(scorer: str, place: Place) -> Embedder:
     name = check_scorer(scorer)
     import open_clip
 
     architecture, pretrained = name, None
     if ":" not in name:
         architecture, pretrained = name.split("/")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         model, _, preprocess = open_clip.create_model_and_transforms(
-            architecture, pretrained=pretrained, device=device, weights_only=True
+            architecture, pretrained=pretrained, device="cpu", weights_only=True
         )
         tokenizer = _tokenizer(architecture)
     except Exception as error:  # on files that are not as it expects, open_clip raises anything
@@ -159,7 +166,8 @@ def load_embedder(scorer: str) -> Embedder:
             f"scorer {scorer!r} cannot be loaded: {error}"
             + ("" if name.startswith("local-dir:") else hint)
         ) from error
-    return Embedder(model.eval(), preprocess, tokenizer, device)
+    model = model.eval().requires_grad_(False).to(place.torch_dtype)
+    return Embedder(Network(model, preprocess, place), tokenizer)
 
 
 def _tokenizer(architecture: str) -> Any:

@@ -15,7 +15,8 @@ from fabricbo import ObjectiveError
 from fabricbo.demo import references_folder
 from fabricbo.torchvision_compat import ensure_importable
 from objectives.colour import brightness, colourfulness
-from objectives.embedder import BATCH, check_scorer, load_embedder
+from objectives.embedder import check_scorer, load_embedder
+from objectives.networks import BATCH
 from objectives.similarity import DiverseSimilarity, TargetSimilarity, TextSimilarity
 from tests.tiny import tiny_pipeline
 
@@ -224,7 +225,7 @@ def test_code_in_a_scorer_folder_does_not_run(copied: Path, tmp_path: Path, monk
 def test_scorer_that_cannot_be_fetched_offline(scorer: str, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ObjectiveError, match=r"cannot be loaded.*Without a network"):
-        load_embedder.__wrapped__(scorer)
+        load_embedder(scorer)
 
 
 @pytest.mark.parametrize("text", ["", "  ", 3])

@@ -1,101 +1,35 @@
-"""Objectives: declaring one, finding one by name, and asking one for scores.
-
-An objective is a callable `(images, prompt) -> Sequence[float]`. `@objective` declares what
-differs from the defaults; `load_objective` finds one by its installed name, or runs the code
-that the user names explicitly; `evaluate` checks what comes back.
-"""
+"""Finding an objective by its name, and making it ready."""
 
 import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any
 
 from fabricbo.protocols import Objective
-from fabricbo.scores import Direction, Score
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from fabricbo.scoring.declaration import declaration
+from fabricbo.scoring.errors import ObjectiveError
 
 ENTRY_POINT_GROUP = "fabricbo.objectives"
 
-Per = Literal["image", "batch"]
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-class ObjectiveError(Exception):
-    """An objective cannot be found or made, or returned what is no score."""
-
 
 @dataclass(frozen=True, slots=True)
-class Declaration:
-    """What an objective says of itself.
+class Placement:
+    """Where objectives that hold a network put it.
 
-    Raises:
-        ValueError: a direction or a `per` that does not exist.
+    Its fields are handed to the constructors that have parameters of these names.
     """
 
-    name: str
-    direction: Direction = "maximize"
-    per: Per = "image"
-    """Whether it returns one number an image, or a single one for the whole batch."""
-
-    def __post_init__(self) -> None:
-        if self.direction not in ("maximize", "minimize"):
-            raise ValueError(f"direction must be maximize or minimize, got {self.direction!r}")
-        if self.per not in ("image", "batch"):
-            raise ValueError(f"per must be image or batch, got {self.per!r}")
-
-
-def objective(
-    *, direction: Direction = "maximize", per: Per = "image", name: str | None = None
-) -> Callable[[F], F]:
-    """Declare a function or class as an objective where the defaults do not fit."""
-
-    def declare(target: F) -> F:
-        declared = Declaration(name or target.__name__, direction, per)
-        target.__fabricbo_objective__ = declared  # type: ignore[attr-defined]
-        return target
-
-    return declare
-
-
-def declaration(target: Objective) -> Declaration:
-    """Return what an objective declares, or the defaults."""
-    declared = getattr(target, "__fabricbo_objective__", None)
-    if isinstance(declared, Declaration):
-        return declared
-    return Declaration(getattr(target, "__name__", type(target).__name__))
-
-
-def evaluate(target: Objective, images: Sequence["Image"], prompt: str) -> Score:
-    """Ask an objective for the score of some images.
-
-    Raises:
-        ObjectiveError: it raised, or returned another number of values than declared, or values
-            that are no finite numbers.
-    """
-    declared = declaration(target)
-    try:
-        values = tuple(float(value) for value in target(images, prompt))
-    except Exception as error:  # whatever a user's code raises, the trial fails with that reason
-        raise ObjectiveError(f"{declared.name} raised {type(error).__name__}: {error}") from error
-    expected = len(images) if declared.per == "image" else 1
-    if len(values) != expected:
-        raise ObjectiveError(
-            f"{declared.name} must return {expected} numbers for {len(images)} images "
-            f"(one each {declared.per}), got {len(values)}"
-        )
-    try:
-        return Score(values)
-    except ValueError as error:
-        raise ObjectiveError(f"{declared.name}: {error}") from error
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `mps`."""
+    offload: bool = False
+    """Whether networks leave the device after each use, to make room for the sampler."""
 
 
 def installed_objectives() -> tuple[str, ...]:
@@ -103,24 +37,29 @@ def installed_objectives() -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)))
 
 
-def load_objective(name: str, options: Mapping[str, Any] | None = None) -> Objective:
-    """Find an objective and make it ready.
+def load_objective(
+    name: str,
+    options: Mapping[str, Any] | None = None,
+    placement: Placement | None = None,
+) -> Objective:
+    """Find an objective and make it; what it needs to load, it loads in `prepare`.
 
     Args:
         name: an installed name, `module:function` or `file.py:function`. The latter two run
             code: name only what you trust. A class is instantiated.
         options: keyword arguments of a class, or of a function that returns the objective.
+        placement: where networks go, for classes that ask and where the options do not say.
 
     Raises:
         ObjectiveError: not found, not importable, or it does not take the options.
     """
-    target = _from_code(name) if ":" in name else _installed(name)
+    target = _from_code(name) if ":" in name else load_installed(name)
     if not callable(target):
         raise ObjectiveError(f"objective {name} is not callable but {type(target).__name__}")
     if not (options or inspect.isclass(target)):
         return target  # type: ignore[no-any-return]
     try:
-        made = target(**(options or {}))
+        made = target(**{**_placed(target, placement or Placement()), **(options or {})})
     except Exception as error:  # the user's or a plug-in's code: its reason is what helps
         raise ObjectiveError(f"objective {name}: {error}") from error
     if not callable(made):
@@ -128,7 +67,38 @@ def load_objective(name: str, options: Mapping[str, Any] | None = None) -> Objec
     return made  # type: ignore[no-any-return]
 
 
-def _installed(name: str) -> Any:
+def prepare(target: Objective) -> None:
+    """Have an objective load what it needs, so that what is missing is told before any drawing.
+
+    Raises:
+        ObjectiveError: it cannot.
+    """
+    load = getattr(target, "load", None)
+    if load is None:
+        return
+    try:
+        load()
+    except ObjectiveError:
+        raise
+    except Exception as error:  # the user's or a plug-in's code: its reason is what helps
+        name = declaration(target).name
+        raise ObjectiveError(f"{name} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _placed(target: Any, placement: Placement) -> Mapping[str, Any]:
+    """Return what of the placement a class asks for."""
+    if not inspect.isclass(target):
+        return {}
+    parameters = inspect.signature(target).parameters
+    return {key: getattr(placement, key) for key in ("device", "offload") if key in parameters}
+
+
+def load_installed(name: str) -> Any:
+    """Return the function or class of an installed objective.
+
+    Raises:
+        ObjectiveError: there is none of that name, or it cannot be imported.
+    """
     found = entry_points(group=ENTRY_POINT_GROUP, name=name)
     if not found:
         near = get_close_matches(name, installed_objectives(), n=1)
