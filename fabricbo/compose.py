@@ -3,13 +3,13 @@
 Everything that can be wrong is checked before the first network is loaded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fabricbo.assessment import Analysed
 from fabricbo.protocols import Objective, Proposer, Sampler
-from fabricbo.scoring import load_objective
+from fabricbo.scoring import Part, Placement, load_objective, prepare
 from fabricbo.study import (
     NameInUseError,
     NotAStudyError,
@@ -21,7 +21,7 @@ from fabricbo.study import (
 from fabricbo.study.drawing import objectives_by_name
 from fabricbo.study.measures import study_measures
 from fabricbo.study.pool import check_pool, read_pool
-from fabricbo.study.settings import check_settings
+from fabricbo.study.settings import ObjectiveSettings, check_settings
 from fabricbo.study.study import STORE_NAME
 
 if TYPE_CHECKING:
@@ -33,13 +33,15 @@ def create_study(
     *,
     objective: Objective | Mapping[str, Objective] | None = None,
     device: str = "auto",
+    offload: bool = False,
 ) -> Study:
     """Make a new study, ready to run.
 
     Args:
         settings: as a value, or with the keys of a study file.
         objective: a callable in place of what the settings name, or several by name.
-        device: `auto`, `cpu`, `cuda` or `mps`.
+        device: `auto`, `cpu`, `cuda` or `mps`; objectives that hold a network use it too.
+        offload: whether those networks leave the device while the sampler draws.
 
     Raises:
         SettingsError: a setting is wrong.
@@ -57,7 +59,8 @@ def create_study(
     pool = () if settings.pool.folder is None else read_pool(settings.pool.folder)
     check_pool(settings, pool)
     earlier = None if settings.start_from is None else _earlier(settings, settings.start_from)
-    return Study.create(settings, load_parts(settings, objective, device), pool, earlier)
+    parts = load_parts(settings, objective, Placement(device, offload))
+    return Study.create(settings, parts, pool, earlier)
 
 
 def resume_study(
@@ -65,6 +68,7 @@ def resume_study(
     *,
     objective: Objective | Mapping[str, Objective] | None = None,
     device: str = "auto",
+    offload: bool = False,
 ) -> Study:
     """Open a study, ready to go on; an objective that was handed over must be so again.
 
@@ -74,7 +78,7 @@ def resume_study(
         FileNotFoundError: the checkpoint is neither here nor can it be fetched.
     """
     settings = Study.open(folder).settings
-    return Study.open(folder, load_parts(settings, objective, device))
+    return Study.open(folder, load_parts(settings, objective, Placement(device, offload)))
 
 
 def _earlier(settings: StudySettings, folder: Path) -> Study:
@@ -88,31 +92,53 @@ def _earlier(settings: StudySettings, folder: Path) -> Study:
 def load_parts(
     settings: StudySettings,
     objective: Objective | Mapping[str, Objective] | None,
-    device: str,
+    placement: Placement,
 ) -> Parts:
     """Load what a study works with; what fails soonest and cheapest comes first."""
     _check_proposer(settings)
-    checkpoint = _checkpoint(settings, device)
-    objective = objective or _objective(settings)
+    checkpoint = _checkpoint(settings, placement.device)
+    objective = objective or _objective(settings, placement)
     study_measures(objectives_by_name(objective), settings)
+    reporters = _named(settings.report_with, placement)
+    for one in (*objectives_by_name(objective).values(), *reporters.values()):
+        prepare(one)
     sampler = load_sampler(settings, checkpoint)
-    return Parts(load_proposer(settings, objective, sampler), sampler, objective)
+    return Parts(load_proposer(settings, objective, sampler), sampler, objective, reporters)
 
 
-def _objective(settings: StudySettings) -> Objective | Mapping[str, Objective] | None:
+def _objective(
+    settings: StudySettings, placement: Placement
+) -> Objective | Mapping[str, Objective] | None:
     """Load what the settings name: one objective, several by name, or none."""
-    named = named_objectives(settings)
+    named = named_objectives(settings, placement)
     single = len(settings.objective) == 1 and not settings.objective[0].label
     return next(iter(named.values())) if single else named or None
 
 
-def named_objectives(settings: StudySettings) -> dict[str, Objective]:
+def named_objectives(
+    settings: StudySettings, placement: Placement | None = None
+) -> dict[str, Objective]:
     """Load the objectives that settings name, by what they are called.
 
     Raises:
         ObjectiveError: one cannot be loaded.
     """
-    return {one.called: load_objective(one.name, one.options) for one in settings.objective}
+    return _named(settings.objective, placement)
+
+
+def _named(
+    several: Sequence[ObjectiveSettings], placement: Placement | None
+) -> dict[str, Objective]:
+    return {one.called: _loaded(one, placement) for one in several}
+
+
+def _loaded(one: ObjectiveSettings, placement: Placement | None) -> Objective:
+    options: dict[str, Any] = dict(one.options)
+    if one.parts:
+        options["parts"] = tuple(
+            Part(part.called, _loaded(part, placement), part.weight or 1.0) for part in one.parts
+        )
+    return load_objective(one.name, options, placement)
 
 
 def _check_proposer(settings: StudySettings) -> None:

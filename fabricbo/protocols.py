@@ -27,7 +27,8 @@ class Objective(Protocol):
 
     It may have `load()`, which is called once before the first image is drawn: the place to load
     networks, and to say what is missing. And it may ask, by the name of further parameters, for
-    `action`, `references`, `seeds` and `baseline`, see `fabricbo.scoring.DrawnWith`.
+    `action`, `references`, `seeds` and `baseline`, or all of them as `drawn`; see
+    `fabricbo.scoring.DrawnWith`.
     """
 
     def __call__(self, images: Sequence["Image"], prompt: str, /) -> Sequence[float]:

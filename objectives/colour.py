@@ -5,9 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from fabricbo import Card, objective
 from fabricbo.imagefiles import to_rgb
 
 
+@objective(
+    card=Card(
+        scale="0 (grey) to above 100",
+        source="Hasler and Süsstrunk (2003), metric M3",
+        licence="this project",
+    )
+)
 def colourfulness(images: Sequence[Image.Image], _prompt: str) -> list[float]:
     """Score by colourfulness, 0 for grey, above 100 for very colourful pictures.
 
@@ -17,6 +25,7 @@ def colourfulness(images: Sequence[Image.Image], _prompt: str) -> list[float]:
     return [_hasler_suesstrunk(image) for image in images]
 
 
+@objective(card=Card(scale="0 to 1", source="mean luma, ITU-R BT.709", licence="this project"))
 def brightness(images: Sequence[Image.Image], _prompt: str) -> list[float]:
     """Score by mean luma in [0, 1], with the coefficients of ITU-R BT.709."""
     luma = np.array([0.2126, 0.7152, 0.0722])

@@ -6,17 +6,24 @@ each checkpoint has a licence of its own, the bundled `demo` scorer that of this
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
 
-from fabricbo import ObjectiveError, objective
-from fabricbo.imagefiles import SUFFIXES, open_image
-from objectives.embedder import check_scorer, load_embedder
+from fabricbo import Card, ObjectiveError, objective
+from objectives.embedder import Embedder, check_scorer, load_embedder
+from objectives.networks import Place
+from objectives.targets import open_targets
+
+SOURCE = "CLIP, arXiv 2103.00020"
+LICENCE = "open_clip: MIT"
+CHECKPOINT = "none: the bundled demo scorer, unless `scorer` names another"
 
 
-@objective(name="target-similarity")
+@objective(
+    name="target-similarity",
+    card=Card(scale="cosine, -1 to 1", source=SOURCE, licence=LICENCE, checkpoint=CHECKPOINT),
+)
 class TargetSimilarity:
     """Cosine between the embeddings of an image and of a target image, in [-1, 1]; maximized.
 
@@ -24,48 +31,65 @@ class TargetSimilarity:
     loaded with the first call.
     """
 
-    def __init__(self, target: str, scorer: str = "demo") -> None:
+    def __init__(
+        self,
+        target: str,
+        scorer: str = "demo",
+        *,
+        device: str = "auto",
+        offload: bool = False,
+        dtype: str = "float32",
+    ) -> None:
         """Open the target, or the targets.
 
         Args:
             target: path of an image, or of a folder of images.
             scorer: `demo`, `ARCHITECTURE/PRETRAINED`, `hf-hub:owner/name` or a folder.
+            device: `auto`, `cpu`, `cuda` or `mps`.
+            offload: whether it leaves the device after each use.
+            dtype: `float32`, `float16` or `bfloat16`.
 
         Raises:
             ObjectiveError: the target cannot be read, or there is no such scorer.
         """
-        try:
-            self._targets = [open_image(file) for file in _image_files(target)]
-        except (OSError, TypeError, ValueError) as error:
-            raise ObjectiveError(f"target: {error}") from error
+        self._targets = open_targets(target)
         check_scorer(scorer)
-        self._scorer = scorer
+        self._scorer, self._place = scorer, Place(device, offload, dtype)
+
+    def load(self) -> None:
+        """Load the scorer.
+
+        Raises:
+            ObjectiveError: it is neither here nor can it be fetched.
+        """
+        self._embedder()
 
     def __call__(self, images: Sequence[Image.Image], _prompt: str) -> list[float]:
         """Return one cosine an image."""
-        return (load_embedder(self._scorer).images(images) @ self._mean).tolist()
+        return (self.embed(images) @ self._mean).tolist()
 
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
         """Return the scorer's embeddings, `n x d`, which tell the search what is alike."""
-        return load_embedder(self._scorer).images(images)
+        return self._embedder().images(images)
 
     @cached_property
     def _mean(self) -> Tensor:
         """Not of length 1: its product with an embedding is the mean of the cosines."""
-        return load_embedder(self._scorer).images(self._targets).mean(dim=0)
+        return self.embed(self._targets).mean(dim=0)
+
+    def _embedder(self) -> Embedder:
+        return load_embedder(self._scorer, self._place)
 
 
-def _image_files(target: str) -> list[Path]:
-    path = Path(target).expanduser()
-    if not path.is_dir():
-        return [path]
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-    if not files:
-        raise ValueError(f"folder {path} has no images: expected {', '.join(sorted(SUFFIXES))}")
-    return files
-
-
-@objective(name="diverse-similarity")
+@objective(
+    name="diverse-similarity",
+    card=Card(
+        scale="cosine plus weight times diversity, -1 to 1 + 2 x weight",
+        source=f"{SOURCE}; FABRIC, arXiv 2307.10159, section 5",
+        licence=LICENCE,
+        checkpoint=CHECKPOINT,
+    ),
+)
 class DiverseSimilarity:
     """Similarity to a target, plus a weight times how far an image is from the others of its batch.
 
@@ -75,13 +99,25 @@ class DiverseSimilarity:
     section 5, reports the two apart). A batch of one has no diversity. Maximized.
     """
 
-    def __init__(self, target: str, diversity_weight: float = 0.5, scorer: str = "demo") -> None:
+    def __init__(
+        self,
+        target: str,
+        diversity_weight: float = 0.5,
+        scorer: str = "demo",
+        *,
+        device: str = "auto",
+        offload: bool = False,
+        dtype: str = "float32",
+    ) -> None:
         """Open the target, or the targets.
 
         Args:
             target: path of an image, or of a folder of images.
             diversity_weight: what diversity counts against similarity, at least 0.
             scorer: `demo`, `ARCHITECTURE/PRETRAINED`, `hf-hub:owner/name` or a folder.
+            device: `auto`, `cpu`, `cuda` or `mps`.
+            offload: whether it leaves the device after each use.
+            dtype: `float32`, `float16` or `bfloat16`.
 
         Raises:
             ObjectiveError: the target cannot be read, a weight that is negative or no number,
@@ -91,7 +127,10 @@ class DiverseSimilarity:
             raise ObjectiveError(f"diversity_weight must be a number, got {diversity_weight!r}")
         if not 0 <= diversity_weight < float("inf"):
             raise ObjectiveError(f"diversity_weight must be at least 0, got {diversity_weight}")
-        self._similarity = TargetSimilarity(target, scorer)
+        self._similarity = TargetSimilarity(
+            target, scorer, device=device, offload=offload, dtype=dtype
+        )
+        self.load = self._similarity.load
         self._weight = diversity_weight
 
     def __call__(self, images: Sequence[Image.Image], prompt: str) -> list[float]:
@@ -112,19 +151,33 @@ class DiverseSimilarity:
         return self._similarity.embed(images)
 
 
-@objective(name="text-similarity")
+@objective(
+    name="text-similarity",
+    card=Card(scale="cosine, -1 to 1", source=SOURCE, licence=LICENCE, checkpoint=CHECKPOINT),
+)
 class TextSimilarity:
     """Cosine between the embeddings of an image and of a text, in [-1, 1]; maximized.
 
     A text above the context of the model is cut off, as open_clip does it.
     """
 
-    def __init__(self, text: str | None = None, scorer: str = "demo") -> None:
+    def __init__(
+        self,
+        text: str | None = None,
+        scorer: str = "demo",
+        *,
+        device: str = "auto",
+        offload: bool = False,
+        dtype: str = "float32",
+    ) -> None:
         """Remember the text.
 
         Args:
             text: what images should show; None takes the prompt.
             scorer: `demo`, `ARCHITECTURE/PRETRAINED`, `hf-hub:owner/name` or a folder.
+            device: `auto`, `cpu`, `cuda` or `mps`.
+            offload: whether it leaves the device after each use.
+            dtype: `float32`, `float16` or `bfloat16`.
 
         Raises:
             ObjectiveError: a text that says nothing, or there is no such scorer.
@@ -132,14 +185,25 @@ class TextSimilarity:
         if text is not None and not (isinstance(text, str) and text.strip()):
             raise ObjectiveError(f"text must say something; without it, the prompt; got {text!r}")
         check_scorer(scorer)
-        self._text, self._scorer = text, scorer
+        self._text, self._scorer, self._place = text, scorer, Place(device, offload, dtype)
+
+    def load(self) -> None:
+        """Load the scorer.
+
+        Raises:
+            ObjectiveError: it is neither here nor can it be fetched.
+        """
+        self._embedder()
 
     def __call__(self, images: Sequence[Image.Image], prompt: str) -> list[float]:
         """Return one cosine an image."""
-        embedder = load_embedder(self._scorer)
+        embedder = self._embedder()
         text = embedder.texts([prompt if self._text is None else self._text])[0]
         return (embedder.images(images) @ text).tolist()
 
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
         """Return the scorer's embeddings, `n x d`, which tell the search what is alike."""
-        return load_embedder(self._scorer).images(images)
+        return self._embedder().images(images)
+
+    def _embedder(self) -> Embedder:
+        return load_embedder(self._scorer, self._place)

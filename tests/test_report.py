@@ -28,7 +28,8 @@ from fabricbo.report.wording import compared, headline, score_text
 from fabricbo.scores import Direction, Measure, Score
 from fabricbo.scoring import objective
 from fabricbo.space import Choice, Range
-from fabricbo.study import Heldout, Parts, Study
+from fabricbo.study import Parts, Study
+from fabricbo.study.heldout import Comparison
 from fabricbo.study.images import ImageStore
 from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
 from tests.tiny import reference
@@ -36,8 +37,9 @@ from tests.tiny import reference
 CHROMIUM = Path("/usr/bin/chromium")
 
 
-def heldout(baseline: list[float], best: list[float]) -> Heldout:
-    return Heldout((Score(tuple(baseline)),), (Score(tuple(best)),), (), ())
+def comparison(baseline: list[float], best: list[float], direction: Direction) -> Comparison:
+    measure = Measure("redness", direction)
+    return Comparison(measure, Score(tuple(baseline)), Score(tuple(best)))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def heldout(baseline: list[float], best: list[float]) -> Heldout:
     ids=["gain", "loss when minimizing", "gain when minimizing", "unclear", "one number"],
 )
 def test_sentence_is_honest(baseline, best, direction, said) -> None:
-    assert said in compared(heldout(baseline, best), direction)
+    assert said in compared(comparison(baseline, best, direction))
 
 
 def test_sentence_before_there_is_a_result(tmp_path) -> None:

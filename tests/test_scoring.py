@@ -6,15 +6,20 @@ import pytest
 import torch
 from PIL import Image
 
+from fabricbo.records import Action
 from fabricbo.scores import Score
 from fabricbo.scoring import (
+    DrawnWith,
     ObjectiveError,
+    Placement,
     declaration,
     evaluate,
     installed_objectives,
     load_objective,
     objective,
+    prepare,
 )
+from tests.tiny import reference
 
 IMAGES = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
 
@@ -144,3 +149,85 @@ def test_what_cannot_be_loaded_is_told(file: Path, monkeypatch, name, options, m
     monkeypatch.chdir(file.parent)
     with pytest.raises(ObjectiveError, match=message):
         load_objective(name, options)
+
+
+# What an objective may ask for
+
+DRAWN = DrawnWith(Action(), (reference("red"),), (3, 4), (Image.new("RGB", (4, 4)),))
+
+
+def test_what_is_asked_for_by_name_is_given() -> None:
+    asked = {}
+
+    def curious(images, prompt, action, *, references, seeds, baseline, drawn, other=7):
+        asked.update(locals())
+        return [1.0] * len(images)
+
+    evaluate(curious, IMAGES, "a cat", DRAWN)
+    assert asked["action"] is DRAWN.action
+    assert asked["references"] is DRAWN.references
+    assert asked["seeds"] == (3, 4)
+    assert asked["baseline"] is DRAWN.baseline
+    assert asked["drawn"] is DRAWN
+    assert asked["other"] == 7
+
+
+def test_a_class_may_ask_too_and_names_of_the_first_two_are_free() -> None:
+    class Curious:
+        def __call__(self, action, seeds, references):
+            return [float(len(references))] * len(action)
+
+    assert evaluate(Curious(), IMAGES, "a cat", DRAWN).values == (1.0, 1.0)
+
+
+def test_asking_outside_of_a_study() -> None:
+    def needs(images, prompt, seeds, action):
+        return [1.0, 1.0]
+
+    with pytest.raises(ObjectiveError, match="needs asks for seeds and action, which only"):
+        evaluate(needs, IMAGES, "")
+
+    def may(images, prompt, seeds=(9,)):
+        return [float(seeds[0])] * 2
+
+    assert evaluate(may, IMAGES, "").values == (9.0, 9.0)
+    assert evaluate(may, IMAGES, "", DRAWN).values == (3.0, 3.0)
+
+
+def test_placement_reaches_the_constructors_that_ask(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "class Placed:\n"
+        "    def __init__(self, device='cpu', offload=None, size=1):\n"
+        "        self.got = (device, offload, size)\n"
+        "    def __call__(self, images, prompt): return [1.0] * len(images)\n"
+        "class Plain:\n"
+        "    def __call__(self, images, prompt): return [1.0] * len(images)\n"
+    )
+    name, place = f"{tmp_path / 'own.py'}:Placed", Placement("cuda", True)
+    assert load_objective(name, None, place).got == ("cuda", True, 1)
+    assert load_objective(name, {"device": "mps", "size": 2}, place).got == ("mps", True, 2)
+    assert load_objective(name).got == ("auto", False, 1)
+    load_objective(f"{tmp_path / 'own.py'}:Plain", None, place)
+
+
+def test_prepare_loads_and_says_why_not() -> None:
+    class Loading:
+        loaded = 0
+
+        def load(self):
+            self.loaded += 1
+
+        def __call__(self, images, prompt):
+            return []
+
+    made = Loading()
+    prepare(made)
+    assert made.loaded == 1
+    prepare(plain)
+
+    class Broken(Loading):
+        def load(self):
+            raise OSError("no such disk")
+
+    with pytest.raises(ObjectiveError, match="Broken cannot be loaded: OSError: no such disk"):
+        prepare(Broken())

@@ -281,15 +281,15 @@ def test_held_out_seeds_are_new_and_pairs_are_compared(tmp_path) -> None:
     study = fake_study(tmp_path)
     study.run()
     result = study.hold_out()
-    assert len(result.baseline.values) == len(result.best.values) == 6
+    assert len(result.first.baseline.values) == len(result.first.best.values) == 6
     seen = {seed for trial in study.trials for seed in trial.seeds}
     assert not seen & set(heldout_seeds(0, rounds=2, images=2, count=6))
-    differences = result.difference.values
+    differences = result.first.difference.values
     assert differences == pytest.approx(
-        [b - a for a, b in zip(result.baseline.values, result.best.values, strict=True)]
+        [b - a for a, b in zip(result.first.baseline.values, result.first.best.values, strict=True)]
     )
     # The same seeds: what the seed adds to the score cancels.
-    assert result.difference.standard_error == pytest.approx(0, abs=1e-9)
+    assert result.first.difference.standard_error == pytest.approx(0, abs=1e-9)
     assert Study.open(study.folder).heldout == result
 
 
@@ -350,13 +350,13 @@ def test_a_store_of_the_second_version_keeps_its_estimates(tmp_path) -> None:
     assert study.assessment.estimates.keys() == set(range(7))
     assert study.assessment.advice == Advice(0.8, 0.1, 0.05)
     assert study.best().index == 2
-    assert len(study.heldout.best.values) == 6
+    assert len(study.heldout.first.best.values) == 6
     assert [measure.name for measure in study.measures] == ["redness"]
     with pytest.raises(StudyCompleteError):
         study.ask()
     with study._store._engine.connect() as connection:
         version = connection.exec_driver_sql("SELECT schema_version FROM study").scalar()
-    assert version == 3
+    assert version == 4
 
 
 def test_a_store_of_the_first_version_opens_and_is_brought_up_to_date(tmp_path) -> None:

@@ -65,8 +65,9 @@ def test_held_out_comparison_measures_everything(tmp_path) -> None:
     study = fake_study(tmp_path, objective=BOTH)
     study.run()
     found = study.hold_out()
-    assert len(found.differences) == len(found.best_scores) == 2
-    assert found.difference == found.differences[0]
+    assert [one.measure for one in found.comparisons] == list(study.measures)
+    assert found.searched == found.comparisons
+    assert found.reported == ()
     assert Study.open(study.folder).heldout == found
 
 

@@ -15,8 +15,14 @@ from fabricbo.demo.tasks import DEFAULT_TASK, TASKS
 from fabricbo.protocols import Objective
 from fabricbo.records import Action
 from fabricbo.scores import Score
-from fabricbo.study import Parts, StudySettings, check_settings
-from fabricbo.study.drawing import draw_and_score, objectives_by_name
+from fabricbo.study import StudySettings, check_settings
+from fabricbo.study.drawing import (
+    Scene,
+    draw,
+    objectives_by_name,
+    score_over_prompts,
+    score_values,
+)
 from fabricbo.study.measures import study_measures
 from fabricbo.study.pool import read_pool
 
@@ -95,9 +101,14 @@ def demo_problem(name: str) -> Problem:
 
     @cache
     def scores(action: Action, seeds: Sequence[int]) -> tuple[Score, ...]:
-        parts = Parts(_NOBODY, _sampler(), objectives)
-        _, by_name = draw_and_score(parts, action, settings, seeds)
-        return tuple(by_name[measure.name] for measure in measures)
+        plan = dict.fromkeys(settings.prompts, seeds)
+        batches = draw(_sampler(), action, settings, plan)
+        found = score_values(objectives, batches, Scene(action, pool, lambda _prompt: ()))
+        count = len(settings.prompts)
+        return tuple(
+            score_over_prompts(found[measure.name], count, settings, measure.direction)
+            for measure in measures
+        )
 
     def evaluated(action: Action, seed: int) -> Score | tuple[Score, ...]:
         found = scores(action, tuple(range(IMAGES * seed, IMAGES * (seed + 1))))
@@ -118,10 +129,6 @@ def demo_problem(name: str) -> Problem:
         further=measures[1:],
         reference_point=measures[0].reference_point,
     )
-
-
-_NOBODY: Any = None
-"""Nobody proposes here; whoever plays does."""
 
 
 def _objectives(settings: StudySettings) -> Mapping[str, Objective]:

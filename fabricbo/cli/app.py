@@ -24,6 +24,10 @@ Storage = Annotated[Path, typer.Option(help="Folder that studies are kept in.")]
 Named = Annotated[str, typer.Argument(metavar="STUDY", help="Its name, or its folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Offload = Annotated[
+    bool,
+    typer.Option("--offload", help="Have scorers leave the device while the sampler draws."),
+]
 
 DEFAULT_STORAGE = Path("studies")
 
@@ -70,8 +74,9 @@ def demo(
     """Search, in a few minutes and offline, with the bundled model."""
     from fabricbo.cli.demo import demo_settings
     from fabricbo.cli.running import run_new
+    from fabricbo.scoring import Placement
 
-    run_new(lambda: demo_settings(storage, seed, task), device, as_json=as_json)
+    run_new(lambda: demo_settings(storage, seed, task), Placement(device), as_json=as_json)
 
 
 @app.command()
@@ -88,13 +93,15 @@ def init(
 def run(
     file: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study file.")],
     device: Device = "auto",
+    offload: Offload = False,
     as_json: Json = False,
 ) -> None:
     """Make a study from a file and run it."""
     from fabricbo.cli.running import run_new
+    from fabricbo.scoring import Placement
     from fabricbo.study.file import read_study_file
 
-    run_new(lambda: read_study_file(file), device, as_json=as_json)
+    run_new(lambda: read_study_file(file), Placement(device, offload), as_json=as_json)
 
 
 @app.command()
@@ -102,12 +109,14 @@ def resume(
     study: Named,
     storage: Storage = DEFAULT_STORAGE,
     device: Device = "auto",
+    offload: Offload = False,
     as_json: Json = False,
 ) -> None:
     """Go on with a study that was stopped."""
     from fabricbo.cli.running import run_on
+    from fabricbo.scoring import Placement
 
-    run_on(study, storage, device, as_json=as_json)
+    run_on(study, storage, Placement(device, offload), as_json=as_json)
 
 
 @app.command(name="list")
@@ -143,3 +152,33 @@ def report(study: Named, storage: Storage = DEFAULT_STORAGE) -> None:
     from fabricbo.cli.reading import print_report
 
     print_report(study, storage)
+
+
+@app.command()
+def objectives(as_json: Json = False) -> None:
+    """List what images can be scored by."""
+    from fabricbo.cli.scoring import print_objectives
+
+    print_objectives(as_json=as_json)
+
+
+@app.command()
+def score(
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    objective: Annotated[
+        str,
+        typer.Option(help="An installed name, module:function or file.py:function (runs it)."),
+    ],
+    prompt: Annotated[str, typer.Option(help="What they were drawn for.")] = "",
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Of the objective; may repeat.")
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Score image files by an objective."""
+    from fabricbo.cli.scoring import print_scores
+    from fabricbo.scoring import Placement
+
+    place = Placement(device)
+    print_scores(images, objective, prompt, option or (), place, as_json=as_json)

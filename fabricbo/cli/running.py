@@ -15,6 +15,7 @@ from fabricbo.cli.wording import heldout_lines, missed_bounds, outcome, trial_li
 from fabricbo.compose import create_study, resume_study
 from fabricbo.records import Trial, TrialStatus
 from fabricbo.report import write_report
+from fabricbo.scoring import Placement
 from fabricbo.study import RepeatedFailureError, SettingsError, Study, StudySettings
 
 # Prompts, names and reasons are text, not markup.
@@ -22,7 +23,7 @@ _console = Console(stderr=True, highlight=False, markup=False, emoji=False)
 _results = Console(highlight=False, markup=False, emoji=False)
 
 
-def run_new(settings: Callable[[], StudySettings], device: str, *, as_json: bool) -> None:
+def run_new(settings: Callable[[], StudySettings], placement: Placement, *, as_json: bool) -> None:
     """Make a study and run it."""
     with told():
         checked = settings()
@@ -31,17 +32,29 @@ def run_new(settings: Callable[[], StudySettings], device: str, *, as_json: bool
                 "rating: people judge this study, which takes Python so far: `create_study`, then "
                 "`draw` and `prefer` (docs/concepts.md); or name an objective that scores"
             )
+        _name_code(checked)
         with _console.status("loading the model"):
-            study = create_study(checked, device=device)
+            study = create_study(checked, device=placement.device, offload=placement.offload)
         _run(study, as_json=as_json)
 
 
-def run_on(name: str, storage: Path, device: str, *, as_json: bool) -> None:
+def run_on(name: str, storage: Path, placement: Placement, *, as_json: bool) -> None:
     """Go on with a study."""
     with told():
+        folder = locate(name, storage)
+        _name_code(Study.open(folder).settings)
         with _console.status("loading the model"):
-            study = resume_study(locate(name, storage), device=device)
+            study = resume_study(folder, device=placement.device, offload=placement.offload)
         _run(study, as_json=as_json)
+
+
+def _name_code(settings: StudySettings) -> None:
+    """Say which code the settings run, before it runs."""
+    named = [*settings.objective, *settings.report_with]
+    named += [part for one in named for part in one.parts]
+    for one in named:
+        if ":" in one.name:
+            _console.print(f"objective {one.name} is code, and is run", soft_wrap=True)
 
 
 def _run(study: Study, *, as_json: bool) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from fabricbo.records import Reference, Trial, TrialStatus
+from fabricbo.report.carryover import carry_sentence
 from fabricbo.scores import Measure, Score
-from fabricbo.study import Heldout, Study
+from fabricbo.study import Study
+from fabricbo.study.heldout import Comparison
 
 
 def score_texts(trial: Trial, measures: Sequence[Measure]) -> list[str]:
@@ -53,24 +55,26 @@ def trial_line(trial: Trial, study: Study) -> str:
 
 
 def heldout_lines(study: Study) -> list[str]:
-    """Say how the best compares with the hand settings on seeds that the search never saw."""
-    heldout, best = study.heldout, study.best()
+    """Say how the best compares with the hand settings on what the search never saw."""
+    heldout, best, other = study.heldout, study.best(), study.heldout_prompts
     if heldout is None or best is None:
         return ["no result on fresh seeds yet"]
-    compared = zip(
-        study.measures,
-        heldout.baseline_scores,
-        heldout.best_scores,
-        heldout.differences,
-        strict=True,
+    named = len(heldout.comparisons) > 1
+    lines = [_compared(one, best, "fresh seeds", named) for one in heldout.comparisons]
+    if other is not None:
+        where = f"fresh seeds of {len(other.prompts)} other prompts"
+        lines += [_compared(one, best, where, named) for one in other.comparisons]
+    said = carry_sentence(study)
+    return lines if said is None else [*lines, said]
+
+
+def _compared(one: Comparison, best: Trial, where: str, named: bool) -> str:
+    return (
+        f"on {len(one.baseline.by_seed)} {where}: "
+        + (f"{one.measure.name}: " if named else "")
+        + f"hand settings {_with_error(one.baseline)}, best (trial {best.index}) "
+        f"{_with_error(one.best)}, difference {_with_error(one.difference)} ({_aim(one)})"
     )
-    return [
-        f"on {len(hand.by_seed)} fresh seeds: "
-        + (f"{measure.name}: " if len(study.measures) > 1 else "")
-        + f"hand settings {_with_error(hand)}, best (trial {best.index}) {_with_error(found)}, "
-        f"difference {_with_error(difference)} ({_aim(measure)})"
-        for measure, hand, found, difference in compared
-    ]
 
 
 def missed_bounds(study: Study) -> list[str]:
@@ -80,8 +84,10 @@ def missed_bounds(study: Study) -> list[str]:
     return [f"no trial keeps all bounds; the best misses {' and '.join(broken)}"] if broken else []
 
 
-def _aim(measure: Measure) -> str:
-    return measure.bounds_text if measure.is_constraint else f"{measure.direction} is the aim"
+def _aim(one: Comparison) -> str:
+    measure = one.measure
+    aim = measure.bounds_text if measure.is_constraint else f"{measure.direction} is the aim"
+    return aim if one.searched else f"{measure.direction} is better; the search never saw it"
 
 
 def outcome(study: Study, seconds: float, page: Path) -> dict[str, Any]:
@@ -89,7 +95,7 @@ def outcome(study: Study, seconds: float, page: Path) -> dict[str, Any]:
     return {
         "study": str(study.folder.absolute()),
         **_scores(study),
-        **_heldout(study.heldout),
+        **_heldout(study),
         "trials": len(study.trials),
         "rounds": len(study.rounds),
         "seconds": round(seconds, 1),
@@ -110,7 +116,7 @@ def study_json(study: Study) -> dict[str, Any]:
         "planned": study.planned_trials,
         "finished": sum(trial.status is not TrialStatus.PENDING for trial in trials),
         **_scores(study),
-        **_heldout(study.heldout),
+        **_heldout(study),
         "best_expected": _expected(study),
         "advice": None if assessment.advice is None else asdict(assessment.advice),
         "best_trial": None if (best := study.best()) is None else best.index,
@@ -136,14 +142,30 @@ def _expected(study: Study) -> dict[str, float] | None:
     return asdict(estimates[best.index][0])
 
 
-def _heldout(heldout: Heldout | None) -> dict[str, float | None]:
+def _heldout(study: Study) -> dict[str, Any]:
     """The standard error is that of the difference, seed by seed."""
+    heldout, other = study.heldout, study.heldout_prompts
     if heldout is None:
-        return dict.fromkeys(("heldout_baseline", "heldout_best", "heldout_standard_error"))
+        keys = ("heldout_baseline", "heldout_best", "heldout_standard_error")
+        return {**dict.fromkeys(keys), "reported": [], "heldout_prompts": []}
+    first = heldout.first
     return {
-        "heldout_baseline": heldout.baseline.mean,
-        "heldout_best": heldout.best.mean,
-        "heldout_standard_error": heldout.difference.standard_error,
+        "heldout_baseline": first.baseline.mean,
+        "heldout_best": first.best.mean,
+        "heldout_standard_error": first.difference.standard_error,
+        "reported": [_comparison(one) for one in heldout.reported],
+        "heldout_prompts": [] if other is None else [_comparison(o) for o in other.comparisons],
+    }
+
+
+def _comparison(one: Comparison) -> dict[str, Any]:
+    return {
+        "name": one.measure.name,
+        "direction": one.measure.direction,
+        "searched": one.searched,
+        "baseline": one.baseline.mean,
+        "best": one.best.mean,
+        "standard_error": one.difference.standard_error,
     }
 
 

@@ -79,8 +79,9 @@ def measure_rows(known: Known) -> list[MeasureRow]:
     hand_scores, best_scores = baseline.scores, best.scores
     differences: Sequence[Score | None] = [None] * len(study.measures)
     if heldout is not None:
-        hand_scores, best_scores = heldout.baseline_scores, heldout.best_scores
-        differences = heldout.differences
+        hand_scores = tuple(one.baseline for one in heldout.searched)
+        best_scores = tuple(one.best for one in heldout.searched)
+        differences = [one.difference for one in heldout.searched]
     rows = zip(study.measures, hand_scores, best_scores, differences, strict=True)
     return [
         MeasureRow(

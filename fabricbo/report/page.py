@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from fabricbo.report.analyses import PAGE as ANALYSES
 from fabricbo.report.cards import Card, pool_pictures, round_strips, trial_card
+from fabricbo.report.carryover import carry_rows, carry_sentence
 from fabricbo.report.curve import score_curve
 from fabricbo.report.effects import EffectRow, effect_rows
 from fabricbo.report.embed import EmbeddedImages
@@ -53,6 +54,8 @@ def render(study: Study) -> str:
         "analyses": ANALYSES if (study.folder / ANALYSES).is_file() else None,
         "aims": aims(study.measures),
         "headline": headline(study),
+        "carry_sentence": carry_sentence(study),
+        "carried": carry_rows(study),
         "unkept": unkept(known),
         "breaking": known.breaking,
         "target": target_picture(known, embedded),

@@ -72,8 +72,8 @@ def sides(known: Known, embedded: EmbeddedImages) -> list[Side]:
     shown = [(hand.score, hand.images), (best.score, best.images)]
     if heldout is not None:
         shown = [
-            (heldout.baseline, heldout.baseline_images),
-            (heldout.best, heldout.best_images),
+            (heldout.first.baseline, heldout.baseline_images),
+            (heldout.first.best, heldout.best_images),
         ]
     prompts = known.study.settings.prompts
     return [

@@ -1,8 +1,9 @@
 """What the page says in words: one honest sentence, and numbers as text."""
 
 from fabricbo.records import Trial, TrialStatus
-from fabricbo.scores import Direction, Score
-from fabricbo.study import Heldout, Study
+from fabricbo.scores import Score
+from fabricbo.study import Study
+from fabricbo.study.heldout import Comparison
 
 
 def headline(study: Study) -> str:
@@ -23,7 +24,7 @@ def headline(study: Study) -> str:
 
 def _gain(study: Study, best: Trial, baseline: Trial) -> str:
     if study.heldout is not None:
-        return compared(study.heldout, study.direction)
+        return compared(study.heldout.first)
     return (
         f"Trial {best.index} scored {_number(best)} where the hand settings scored "
         f"{_number(baseline)}; the comparison on fresh seeds is still to be drawn."
@@ -58,12 +59,11 @@ def _judged(study: Study, best: Trial | None) -> str:
     return f"Trial {best.index} is preferred, {going_by}."
 
 
-def compared(heldout: Heldout, direction: Direction) -> str:
+def compared(found: Comparison) -> str:
     """Compare on held-out seeds; a gain is claimed beyond two standard errors only."""
-    difference = heldout.difference
-    gain = difference.mean if direction == "maximize" else -difference.mean
+    difference, gain = found.difference, found.gain.mean
     seeds = f"on {len(difference.values)} fresh seeds that the search never saw"
-    numbers = f"{number_text(heldout.best.mean)} against {number_text(heldout.baseline.mean)}"
+    numbers = f"{number_text(found.best.mean)} against {number_text(found.baseline.mean)}"
     error = difference.standard_error
     if error is None:
         return f"The best settings scored {numbers}, measured once, so its noise is unknown."

@@ -17,6 +17,7 @@ from fabricbo.scoring.loading import (
     load_objective,
     prepare,
 )
+from fabricbo.scoring.part import Part
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -24,6 +25,7 @@ __all__ = [
     "Declaration",
     "DrawnWith",
     "ObjectiveError",
+    "Part",
     "Placement",
     "declaration",
     "evaluate",

@@ -24,8 +24,8 @@ class Card:
     checkpoint: str = ""
     """What it loads unless told otherwise: a hub id or an address; empty: nothing."""
     checkpoint_licence: str = ""
-    megabytes: int | None = None
-    """Size of that checkpoint; None where there is none, or where nobody has told."""
+    parameters: int | None = None
+    """Of that checkpoint, in millions, four bytes each in float32; None where there is none."""
     extra: str = ""
     """What to install for it: `pip install fabricbo[EXTRA]`; empty: nothing more."""
 

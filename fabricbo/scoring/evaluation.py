@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DrawnWith:
-    """How images came about, for objectives that ask for it by the name of a parameter."""
+    """How images came about, for objectives that ask for it by the name of a parameter.
+
+    `drawn` gives all of it, the name of a field that field.
+    """
 
     action: Action
     references: tuple[Reference, ...]
@@ -69,10 +72,10 @@ def evaluate(
 
 def _asked(target: Objective, name: str, drawn: DrawnWith | None) -> Mapping[str, Any]:
     """Return what an objective asks for by the names of its parameters."""
-    known = [field.name for field in fields(DrawnWith)]
+    known = ("drawn", *(field.name for field in fields(DrawnWith)))
     named = {key: one for key, one in _parameters(target).items() if key in known}
     if drawn is not None:
-        return {key: getattr(drawn, key) for key in named}
+        return {key: drawn if key == "drawn" else getattr(drawn, key) for key in named}
     missing = [key for key, one in named.items() if one.default is inspect.Parameter.empty]
     if missing:
         raise ObjectiveError(

@@ -51,4 +51,4 @@ def check_version(engine: sa.Engine, file: Path) -> None:
             f"{schema.SCHEMA_VERSION}): update fabricbo to open it"
         )
     if version < schema.SCHEMA_VERSION:
-        migrate(engine, version)
+        migrate(engine)

@@ -1,13 +1,13 @@
-"""Drawing and scoring the images of one trial."""
+"""Drawing the images of one trial, and scoring them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fabricbo.protocols import Objective, Proposer, Sampler
-from fabricbo.records import Action
+from fabricbo.records import Action, Reference
 from fabricbo.scores import Direction, OverPrompts, Score
-from fabricbo.scoring import declaration, evaluate
+from fabricbo.scoring import DrawnWith, declaration, evaluate
 from fabricbo.study.settings import StudySettings
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ class Parts:
     sampler: Sampler
     objective: Objective | Mapping[str, Objective] | None
     """What scores: one, several by name, or nothing where people judge."""
+    reporters: Mapping[str, Objective] = field(default_factory=dict)
+    """What scores baseline and best only, by name; the search never sees it."""
 
     @property
     def objectives(self) -> Mapping[str, Objective]:
@@ -40,33 +42,71 @@ def objectives_by_name(
     return {declaration(objective).name: objective}
 
 
-def draw_and_score(
-    parts: Parts, action: Action, settings: StudySettings, seeds: Sequence[int]
-) -> tuple[list["Image"], dict[str, Score]]:
-    """Draw one image a prompt and seed, and score them by each objective, by its name.
+@dataclass(frozen=True)
+class Batch:
+    """Images that were drawn together: one prompt, a seed each."""
 
-    Images and values come prompt after prompt. They are drawn and scored in batches as large as
-    a trial's, so an objective that gives one number for a batch gives one for each of them.
+    prompt: str
+    seeds: tuple[int, ...]
+    images: tuple["Image", ...]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What objectives may ask about the images of a trial besides prompt and seeds."""
+
+    action: Action
+    references: tuple[Reference, ...]
+    """The pool that the action chose from."""
+    baseline: Callable[[str], Sequence["Image"]]
+    """What the hand settings drew for a prompt; nothing where they drew nothing."""
+
+
+def draw(
+    sampler: Sampler, action: Action, settings: StudySettings, plan: Mapping[str, Sequence[int]]
+) -> list[Batch]:
+    """Draw one image a prompt and seed, in batches as large as a trial's.
+
+    Args:
+        sampler: what draws.
+        action: with which settings and references.
+        settings: of the study.
+        plan: the seeds of each prompt.
+    """
+    size = settings.images
+    return [
+        Batch(prompt, part, tuple(sampler(action, prompt, part)))
+        for prompt, seeds in plan.items()
+        for part in (tuple(seeds[i : i + size]) for i in range(0, len(seeds), size))
+    ]
+
+
+def score_values(
+    objectives: Mapping[str, Objective], batches: Sequence[Batch], scene: Scene
+) -> dict[str, list[float]]:
+    """Score what was drawn by each objective; values by its name, batch after batch.
+
+    An objective that gives one number for a batch gives one for each of them.
 
     Raises:
         ObjectiveError: an objective raised, or returned what is no score.
     """
-    images: list[Image] = []
-    values: dict[str, list[float]] = {name: [] for name in parts.objectives}
-    for prompt in settings.prompts:
-        for start in range(0, len(seeds), settings.images):
-            batch = parts.sampler(action, prompt, seeds[start : start + settings.images])
-            for name, objective in parts.objectives.items():
-                values[name] += evaluate(objective, batch, prompt).values
-            images += batch
-    return images, {
-        name: score_over_prompts(values[name], settings, declaration(objective).direction)
-        for name, objective in parts.objectives.items()
-    }
+    values: dict[str, list[float]] = {name: [] for name in objectives}
+    for batch in batches:
+        baseline = tuple(scene.baseline(batch.prompt))
+        drawn = DrawnWith(scene.action, scene.references, batch.seeds, baseline)
+        for name, objective in objectives.items():
+            values[name] += evaluate(objective, batch.images, batch.prompt, drawn).values
+    return values
+
+
+def own_images(batches: Sequence[Batch], prompt: str) -> list["Image"]:
+    """Return what was drawn for a prompt."""
+    return [image for batch in batches if batch.prompt == prompt for image in batch.images]
 
 
 def score_over_prompts(
-    values: Sequence[float], settings: StudySettings, direction: Direction
+    values: Sequence[float], prompts: int, settings: StudySettings, direction: Direction
 ) -> Score:
     """Return a score of values that come prompt after prompt.
 
@@ -75,4 +115,4 @@ def score_over_prompts(
     """
     worst: OverPrompts = "min" if direction == "maximize" else "max"
     over = worst if settings.over_prompts == "worst" else "mean"
-    return Score(tuple(values), len(settings.prompts), over)
+    return Score(tuple(values), prompts, over)

@@ -43,7 +43,7 @@ def _located(data: dict[str, Any], folder: Path) -> dict[str, Any]:
             data[section] = {**data[section], key: _absolute(data[section][key], folder)}
     if "start_from" in data:
         data["start_from"] = _absolute(data["start_from"], folder)
-    for section in ("checkpoint", "objective"):
+    for section in ("checkpoint", "objective", "report_with"):
         if section in data:
             data[section] = _all_named(data[section], folder)
     return data
@@ -61,7 +61,10 @@ def _named(section: Any, folder: Path) -> Any:
         section = {"name": section}
     if not isinstance(section, Mapping):
         return section
-    return {key: _existing(value, folder) for key, value in section.items()}
+    located = {key: _existing(value, folder) for key, value in section.items()}
+    if "parts" in section:
+        located["parts"] = _all_named(section["parts"], folder)
+    return located
 
 
 def _existing(value: Any, folder: Path) -> Any:

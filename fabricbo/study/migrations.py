@@ -1,5 +1,6 @@
 """Bringing the store of an earlier version up to date."""
 
+import json
 from typing import Any
 
 import sqlalchemy as sa
@@ -7,18 +8,22 @@ import sqlalchemy as sa
 from fabricbo.assessment import Advice, Assessment, Estimate
 from fabricbo.study import schema
 
-_ADDED_COLUMNS = (("study", "further"), ("trials", "further"), ("heldout", "further"))
+_ADDED_COLUMNS = (("study", "further"), ("trials", "further"))
 
 
-def migrate(engine: sa.Engine, version: int) -> None:
-    """Bring a store to `SCHEMA_VERSION`, in one transaction."""
+def migrate(engine: sa.Engine) -> None:
+    """Bring a store to `SCHEMA_VERSION`, in one transaction that takes the write lock first."""
     with engine.begin() as connection:
+        version = connection.execute(sa.select(schema.study.c.schema_version)).scalar_one()
+        if version >= schema.SCHEMA_VERSION:  # another process has been here in the meantime
+            return
         schema.metadata.create_all(connection)
         if version < 3:
             for table, column in _ADDED_COLUMNS:
                 connection.exec_driver_sql(f'ALTER TABLE "{table}" ADD COLUMN "{column}" JSON')
         if version == 2:
             _gather_assessment(connection)
+        _name_heldout(connection)
         connection.execute(schema.study.update().values(schema_version=schema.SCHEMA_VERSION))
 
 
@@ -35,6 +40,22 @@ def _gather_assessment(connection: sa.Connection) -> None:
         connection.execute(schema.assessment.insert(), row)
     for table in ("estimates", "advice"):
         connection.exec_driver_sql(f'DROP TABLE "{table}"')
+
+
+def _name_heldout(connection: sa.Connection) -> None:
+    """Put held-out values under the names of what scored; before version 4 they had an order."""
+    about = connection.exec_driver_sql('SELECT * FROM "study"').mappings().one()
+    further = json.loads(about["further"] or "null") or ()
+    names = [about["objective"], *(measure["name"] for measure in further)]
+    rows = connection.exec_driver_sql('SELECT * FROM "heldout"').mappings().all()
+    connection.exec_driver_sql('DROP TABLE "heldout"')
+    schema.metadata.create_all(connection)
+    for row in rows:
+        others = json.loads(row.get("further") or "null") or ()
+        values = dict(zip(names, [json.loads(row["values"]), *others], strict=True))
+        kept = {key: json.loads(row[key]) for key in ("seeds", "images")}
+        data = {"trial": row["trial"], "values": values, "reporters": [], **kept}
+        connection.execute(schema.heldout.insert(), data)
 
 
 def _estimate(row: Any) -> Estimate:

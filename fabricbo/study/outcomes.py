@@ -37,4 +37,4 @@ def _score(
     if len(values) not in (prompts, images):
         one = "one" if prompts == 1 else f"one a prompt ({prompts})"
         raise ValueError(f"expected {images} scores or {one}, got {len(values)}")
-    return score_over_prompts(values, settings, direction)
+    return score_over_prompts(values, prompts, settings, direction)

@@ -2,9 +2,9 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """2 added `estimates` and `advice`; 3 put them into `assessment`, and added what else is measured,
-preferences and earlier trials."""
+preferences and earlier trials; 4 keeps held-out values by name."""
 
 metadata = sa.MetaData()
 study = sa.Table(
@@ -75,6 +75,6 @@ heldout = sa.Table(
     sa.Column("trial", sa.Integer, sa.ForeignKey("trials.index"), primary_key=True),
     sa.Column("seeds", sa.JSON, nullable=False),
     sa.Column("values", sa.JSON, nullable=False),
-    sa.Column("further", sa.JSON),
+    sa.Column("reporters", sa.JSON, nullable=False),
     sa.Column("images", sa.JSON, nullable=False),
 )

@@ -56,6 +56,11 @@ class ObjectiveSettings(BaseModel):
     reference_point: float | None = None
     """What it must at least reach to count, among several objectives; None: inferred."""
 
+    parts: Annotated[tuple["ObjectiveSettings", ...], Strict(False)] = ()
+    """What a combined objective is made of, each with a `weight`."""
+    weight: float | None = Field(default=None, gt=0)
+    """How much a part counts among `parts`; 1 unless given."""
+
     @property
     def called(self) -> str:
         """The label, or the last part of the name."""
@@ -130,6 +135,10 @@ class StudySettings(CheckedSettings):
     objective: Annotated[tuple[ObjectiveSettings, ...], Strict(False)] = ()
     """What scores; several where an action is to be good in several ways. Empty: objectives are
     handed over in Python, or people judge."""
+    report_with: Annotated[tuple[ObjectiveSettings, ...], Strict(False)] = ()
+    """What else scores the hand settings and the best at the end; the search never sees it."""
+    heldout_prompts: Annotated[tuple[str, ...], Strict(False)] = ()
+    """Prompts that hand settings and best are compared on at the end, besides the study's own."""
     constraints: Annotated[tuple[str, ...], Strict(False)] = ()
     """Bounds to keep, such as `nsfw <= 0.1`: what is measured by that objective is then only
     bounded, not optimized."""
@@ -148,7 +157,7 @@ class StudySettings(CheckedSettings):
     def _from_name(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
 
-    @field_validator("objective", mode="before")
+    @field_validator("objective", "report_with", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         if value is None:
@@ -174,6 +183,21 @@ class StudySettings(CheckedSettings):
             raise ValueError(
                 f"objectives must have different names, got {', '.join(names)}; give each a label"
             )
+        reported = [one.called for one in self.report_with]
+        both = sorted({*names} & {*reported})
+        if both or len(set(reported)) != len(reported):
+            raise ValueError(
+                f"report_with must name other objectives, each once, got {', '.join(reported)}; "
+                "what the search goes by is reported anyway, and a label tells two apart"
+            )
+        known = sorted({*self.prompts} & {*self.heldout_prompts})
+        if known or len(set(self.heldout_prompts)) != len(self.heldout_prompts):
+            raise ValueError(
+                "heldout_prompts must be different texts that the search does not draw, got "
+                f"{list(self.heldout_prompts)!r}"
+            )
+        if not self.heldout and (self.report_with or self.heldout_prompts):
+            raise ValueError("heldout must be above 0 where something is to be reported at the end")
         bounds = bounds_by_name(self.constraints)
         if names:
             check_bounded(bounds, names)

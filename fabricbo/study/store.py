@@ -19,6 +19,7 @@ from fabricbo.study import schema
 from fabricbo.study.database import check_version, connect
 from fabricbo.study.drawing import score_over_prompts
 from fabricbo.study.errors import NotAStudyError, TrialStateError
+from fabricbo.study.heldout import HeldoutRow, Reporter
 from fabricbo.study.images import ImageStore
 from fabricbo.study.settings import StudySettings
 
@@ -132,13 +133,14 @@ class Store:
         }
         self._end_trial(index, outcome)
 
-    def fail_trial(self, index: int, reason: str) -> None:
-        """Store that a trial which is not over failed.
+    def fail_trial(self, index: int, reason: str, images: Sequence[str] = ()) -> None:
+        """Store that a trial which is not over failed, and what it had drawn.
 
         Raises:
             TrialStateError: the trial is over.
         """
-        self._end_trial(index, {"status": str(TrialStatus.FAILED), "reason": reason})
+        outcome = {"reason": reason, "images": list(images) or None}
+        self._end_trial(index, {"status": str(TrialStatus.FAILED), **outcome})
 
     def _end_trial(self, index: int, outcome: dict[str, Any]) -> None:
         going_on = [str(status) for status in (TrialStatus.PENDING, TrialStatus.DRAWN)]
@@ -165,7 +167,8 @@ class Store:
         if row["values"] is None:
             return ()
         pairs = zip([row["values"], *(row["further"] or ())], self.measures, strict=True)
-        return tuple(score_over_prompts(v, self.settings, m.direction) for v, m in pairs)
+        prompts = len(self.settings.prompts)
+        return tuple(score_over_prompts(v, prompts, self.settings, m.direction) for v, m in pairs)
 
     def add_preferences(self, preferences: Sequence[Preference]) -> None:
         """Add judgements; none is ever changed or removed."""
@@ -220,27 +223,24 @@ class Store:
             return Assessment(), 0
         return Assessment.from_json(row["data"]), row["preferences"]
 
-    def put_heldout(
-        self, trial: int, seeds: Sequence[int], scores: Sequence[Score], images: Sequence[str]
-    ) -> None:
+    def put_heldout(self, trial: int, row: HeldoutRow) -> None:
         """Store how a trial's action did on held-out seeds, in place of an earlier result."""
-        values = [list(score.values) for score in scores]
-        row = {
+        data = {
             "trial": trial,
-            "seeds": list(seeds),
-            "values": values[0],
-            "further": values[1:] or None,
-            "images": list(images),
+            "seeds": list(row.seeds),
+            "values": {name: list(values) for name, values in row.values.items()},
+            "reporters": [reporter.to_json() for reporter in row.reporters],
+            "images": list(row.images),
         }
         with self._engine.begin() as connection:
             connection.execute(schema.heldout.delete().where(schema.heldout.c.trial == trial))
-            connection.execute(schema.heldout.insert(), row)
+            connection.execute(schema.heldout.insert(), data)
 
-    def heldout(self) -> dict[int, tuple[tuple[Score, ...], tuple[str, ...]]]:
-        """Return scores and images on held-out seeds, by trial."""
+    def heldout(self) -> dict[int, HeldoutRow]:
+        """Return what is stored about held-out seeds, by trial."""
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(schema.heldout)).mappings()
-            return {row["trial"]: (self._scores(row), tuple(row["images"])) for row in rows}
+            return {row["trial"]: _heldout_row(row) for row in rows}
 
     def _all_references(self, connection: sa.Connection) -> dict[str, Reference]:
         """Read the references; their pixels are read once."""
@@ -263,6 +263,15 @@ class Beginning:
     first: Round
     earlier: tuple[Trial, ...] = ()
     """Scored trials of an earlier study."""
+
+
+def _heldout_row(row: Any) -> HeldoutRow:
+    return HeldoutRow(
+        seeds=tuple(row["seeds"]),
+        values={name: tuple(values) for name, values in row["values"].items()},
+        images=tuple(row["images"]),
+        reporters=tuple(Reporter(**reporter) for reporter in row["reporters"]),
+    )
 
 
 def _measures(about: Any, settings: StudySettings) -> tuple[Measure, ...]:

@@ -13,10 +13,10 @@ from fabricbo.records import Reference, Round, Trial, TrialStatus
 from fabricbo.scores import Direction, Measure, Preference
 from fabricbo.scoring import ObjectiveError
 from fabricbo.space import ActionSpace
-from fabricbo.study.drawing import Parts, draw_and_score
+from fabricbo.study.drawing import Batch, Parts, Scene, draw, own_images, score_values
 from fabricbo.study.earlier import comparable_trials
 from fabricbo.study.errors import NameInUseError, RepeatedFailureError, StudyCompleteError
-from fabricbo.study.heldout import Heldout
+from fabricbo.study.heldout import Heldout, HeldoutRow, read_heldout, reporters_of
 from fabricbo.study.images import ImageStore
 from fabricbo.study.judging import least_compared, shown_indices
 from fabricbo.study.measures import study_measures
@@ -248,14 +248,15 @@ class Study:
         saved = [self.images.save(image) for image in images]
         self._store.finish_trial(trial.index, found, saved, seconds)
 
-    def fail(self, trial: Trial, reason: str) -> None:
-        """Store that a trial has no outcome, and why.
+    def fail(self, trial: Trial, reason: str, images: Sequence["Image"] = ()) -> None:
+        """Store that a trial has no outcome, and why; images that it had drawn are kept.
 
         Raises:
             TrialStateError: the trial is over.
         """
         _log.warning("trial %d failed: %s", trial.index, reason)
-        self._store.fail_trial(trial.index, reason)
+        saved = [self.images.save(image) for image in images]
+        self._store.fail_trial(trial.index, reason, saved)
 
     def run(self, on_trial: Callable[[Trial], None] | None = None) -> Trial | None:
         """Do all that is planned and not done yet: draw, score and tell, trial after trial.
@@ -330,7 +331,7 @@ class Study:
         The proposer chooses, if it can; otherwise those that were compared least.
         """
         trials = self.trials
-        shown = [trial for trial in trials if trial.images]
+        shown = [t for t in trials if t.images and t.status is not TrialStatus.FAILED]
         if len(shown) < 2:
             return None
         proposer = self._needed_parts().proposer
@@ -352,7 +353,8 @@ class Study:
     def hold_out(self) -> Heldout | None:
         """Draw and score baseline and best on seeds that the search never saw, and store it.
 
-        How many of each, the settings say.
+        How many of each, for which further prompts, and which further objectives score them, the
+        settings say.
 
         Returns:
             None as long as the baseline has no score, or if the settings ask for no images.
@@ -364,21 +366,48 @@ class Study:
         if baseline is None or best is None or not settings.heldout:
             return None
         seeds = heldout_seeds(settings.seed, settings.rounds, settings.images, settings.heldout)
-        for trial in {baseline.index: baseline, best.index: best}.values():
-            drawn, by_name = draw_and_score(self._needed_parts(), trial.action, settings, seeds)
-            scores = [by_name[measure.name] for measure in self.measures]
-            saved = [self.images.save(image) for image in drawn]
-            self._store.put_heldout(trial.index, seeds, scores, saved)
+        hand = self._hold_out(baseline, seeds)
+        if best.index != baseline.index:
+            self._hold_out(best, seeds, hand)
         return self.heldout
+
+    def _hold_out(
+        self, trial: Trial, seeds: Sequence[int], hand: Sequence[Batch] | None = None
+    ) -> list[Batch]:
+        """Do it for one trial; what it is compared with is the hand settings on the same seeds."""
+        parts, settings = self._needed_parts(), self.settings
+        plan = dict.fromkeys((*settings.prompts, *settings.heldout_prompts), seeds)
+        batches = draw(parts.sampler, trial.action, settings, plan)
+        beside = batches if hand is None else hand
+        scene = Scene(trial.action, self._pool_of(trial), lambda prompt: own_images(beside, prompt))
+        everyone = {**parts.objectives, **parts.reporters}
+        found = score_values(everyone, batches, scene)
+        row = HeldoutRow(
+            seeds=tuple(seeds),
+            values={name: tuple(values) for name, values in found.items()},
+            images=tuple(self.images.save(image) for batch in batches for image in batch.images),
+            reporters=reporters_of(parts.reporters),
+        )
+        self._store.put_heldout(trial.index, row)
+        return batches
 
     @property
     def heldout(self) -> Heldout | None:
         """The stored result of `hold_out` for today's best; None if there is none."""
+        both = self._heldout()
+        return None if both is None else both[0]
+
+    @property
+    def heldout_prompts(self) -> Heldout | None:
+        """The same on the held-out prompts; None if there are none."""
+        both = self._heldout()
+        return None if both is None else both[1]
+
+    def _heldout(self) -> tuple[Heldout, Heldout | None] | None:
         stored, best = self._store.heldout(), self.best()
         if best is None or 0 not in stored or best.index not in stored:
             return None
-        (baseline_scores, baseline_images), (scores, images) = stored[0], stored[best.index]
-        return Heldout(baseline_scores, scores, baseline_images, images)
+        return read_heldout(self.settings, self.measures, stored[0], stored[best.index])
 
     # Inside
 
@@ -404,18 +433,34 @@ class Study:
 
     def _do(self, trial: Trial) -> Trial:
         """Draw and score a pending trial; whatever goes wrong in it, the trial fails with it."""
-        began = time.monotonic()
+        began, parts = time.monotonic(), self._needed_parts()
+        batches: list[Batch] = []
         try:
-            images, scores = draw_and_score(
-                self._needed_parts(), trial.action, self.settings, trial.seeds
-            )
+            plan = dict.fromkeys(self.settings.prompts, trial.seeds)
+            batches = draw(parts.sampler, trial.action, self.settings, plan)
+            values = score_values(parts.objectives, batches, self._scene(trial, batches))
         except ObjectiveError as error:
-            self.fail(trial, str(error))
+            self.fail(trial, str(error), _images(batches))
         except (RuntimeError, ValueError, MemoryError) as error:  # out of device memory included
             self.fail(trial, f"drawing failed with {type(error).__name__}: {error}")
         else:
-            self.tell(trial, images, scores or None, seconds=time.monotonic() - began)
+            images, seconds = _images(batches), time.monotonic() - began
+            self.tell(trial, images, values or None, seconds=seconds)
         return self.trials[trial.index]
+
+    def _scene(self, trial: Trial, batches: Sequence[Batch]) -> Scene:
+        def baseline(prompt: str) -> Sequence["Image"]:
+            if trial.index == 0:
+                return own_images(batches, prompt)
+            hand = self.trials[0].images
+            size = len(hand) // len(self.settings.prompts)
+            start = size * self.settings.prompts.index(prompt)
+            return [self.images.load(image) for image in hand[start : start + size]]
+
+        return Scene(trial.action, self._pool_of(trial), baseline)
+
+    def _pool_of(self, trial: Trial) -> tuple[Reference, ...]:
+        return self.rounds[trial.round - 1].pool
 
     def _next_round(self, current: Round, here: Sequence[Trial]) -> Round:
         if any(trial.status is TrialStatus.PENDING for trial in here):
@@ -433,3 +478,7 @@ class Study:
         opened = Round(index, seeds, grown_pool(current, chosen, self.images.load))
         self._store.open_round(opened)
         return opened
+
+
+def _images(batches: Sequence[Batch]) -> list["Image"]:
+    return [image for batch in batches for image in batch.images]
