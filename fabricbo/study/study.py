@@ -374,12 +374,17 @@ class Study:
     def _hold_out(
         self, trial: Trial, seeds: Sequence[int], hand: Sequence[Batch] | None = None
     ) -> list[Batch]:
-        """Do it for one trial; what it is compared with is the hand settings on the same seeds."""
+        """Do it for one trial; on new prompts, what the hand settings drew is held out, too."""
         parts, settings = self._needed_parts(), self.settings
         plan = dict.fromkeys((*settings.prompts, *settings.heldout_prompts), seeds)
         batches = draw(parts.sampler, trial.action, settings, plan)
         beside = batches if hand is None else hand
-        scene = Scene(trial.action, self._pool_of(trial), lambda prompt: own_images(beside, prompt))
+
+        def baseline(prompt: str) -> Sequence["Image"]:
+            known = prompt in settings.prompts
+            return self._hand_images(prompt) if known else own_images(beside, prompt)
+
+        scene = Scene(trial.action, self._pool_of(trial), baseline)
         everyone = {**parts.objectives, **parts.reporters}
         found = score_values(everyone, batches, scene)
         row = HeldoutRow(
@@ -450,14 +455,17 @@ class Study:
 
     def _scene(self, trial: Trial, batches: Sequence[Batch]) -> Scene:
         def baseline(prompt: str) -> Sequence["Image"]:
-            if trial.index == 0:
-                return own_images(batches, prompt)
-            hand = self.trials[0].images
-            size = len(hand) // len(self.settings.prompts)
-            start = size * self.settings.prompts.index(prompt)
-            return [self.images.load(image) for image in hand[start : start + size]]
+            first = trial.index == 0
+            return own_images(batches, prompt) if first else self._hand_images(prompt)
 
         return Scene(trial.action, self._pool_of(trial), baseline)
+
+    def _hand_images(self, prompt: str) -> list["Image"]:
+        """Return what the hand settings drew for a prompt in the first round."""
+        hand, prompts = self.trials[0].images, self.settings.prompts
+        size = len(hand) // len(prompts)
+        start = size * prompts.index(prompt)
+        return [self.images.load(image) for image in hand[start : start + size]]
 
     def _pool_of(self, trial: Trial) -> tuple[Reference, ...]:
         return self.rounds[trial.round - 1].pool
