@@ -11,8 +11,13 @@ from fabricbo.study.errors import NewerStoreError, NotAStudyError
 from fabricbo.study.migrations import migrate
 
 
-def connect(file: Path) -> sa.Engine:
-    """Return an engine whose transactions take the write lock at their start."""
+def connect(file: Path, *, writes: bool = True) -> sa.Engine:
+    """Return an engine whose transactions take the write lock at their start.
+
+    Args:
+        file: the store.
+        writes: False for one whose statements each see what is there, and wait for nobody.
+    """
     engine = sa.create_engine(f"sqlite:///{file}", json_serializer=_strict_json)
 
     @sa.event.listens_for(engine, "connect")
@@ -22,9 +27,11 @@ def connect(file: Path) -> sa.Engine:
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("PRAGMA busy_timeout=30000")
 
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if writes:
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(connection: sa.Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 
