@@ -182,3 +182,26 @@ def score(
 
     place = Placement(device)
     print_scores(images, objective, prompt, option or (), place, as_json=as_json)
+
+
+@app.command()
+def serve(
+    study: Named,
+    storage: Storage = DEFAULT_STORAGE,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; anything but loopback can be reached.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    public: Annotated[
+        str | None,
+        typer.Option(help="Address that people use, such as https://rate.example.org."),
+    ] = None,
+    with_worker: Annotated[
+        bool, typer.Option("--with-worker", help="Draw here, too, in a process beside it.")
+    ] = False,
+    device: Device = "auto",
+) -> None:
+    """Have people rate a study in their browsers."""
+    from fabricbo.cli.serving import Address, serve_study
+
+    serve_study(study, storage, Address(host, port, public), device if with_worker else None)

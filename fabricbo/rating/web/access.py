@@ -1,7 +1,7 @@
 """Who may see and do what: tokens, cookies, hosts, origins, limits.
 
-A link holds a token of 128 bits, of which only the hash is stored. It is exchanged for a cookie that
-scripts cannot read and that no other site can send, and disappears from the address.
+A link holds a token of 128 bits, of which only the hash is stored. It is exchanged for a cookie
+that scripts cannot read and that no other site can send, and disappears from the address.
 """
 
 import time

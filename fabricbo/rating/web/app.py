@@ -66,6 +66,10 @@ def make_app(study: Study, hosts: frozenset[str], *, secure: bool = False) -> Gu
         found: Visitor = await visitor(request)
         return RedirectResponse("/owner" if found.role == "owner" else "/rate", 303)
 
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(status_code=204)
+
     @app.exception_handler(HTTPException)
     async def told(_request: Request, error: HTTPException) -> Response:
         return PlainTextResponse(str(error.detail), error.status_code, headers=error.headers)
