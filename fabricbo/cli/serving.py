@@ -38,6 +38,7 @@ class Address:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             taken.bind((self.host, self.port))
+            taken.listen(128)  # who uses the link at once waits, and is not turned away
         except OSError as error:
             taken.close()
             raise ValueError(

@@ -56,13 +56,14 @@ class Guard:
             app: what answers.
             hosts: names, with port, under which this server may be asked.
         """
-        self._app, self._hosts = app, hosts
+        self.application = app
+        self._hosts = hosts
         self._budgets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.application(scope, receive, send)
             return
         request = Request(scope)
         refused = self._refused(request)
@@ -71,7 +72,7 @@ class Guard:
                 refused.headers.setdefault(name, value)
             await refused(scope, receive, send)
             return
-        await self._app(scope, _capped(receive), _with_headers(send))
+        await self.application(scope, _capped(receive), _with_headers(send))
 
     def _refused(self, request: Request) -> Response | None:
         if request.headers.get("host", "") not in self._hosts:

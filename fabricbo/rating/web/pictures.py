@@ -37,7 +37,8 @@ class Pictures:
 
     def find(self, visitor: int, name: str, among: Iterable[str]) -> bytes | None:
         """Return an image as PNG, if this visitor may see it under this name."""
+        asked = name.encode("utf-8", "replace")
         for identity in among:
-            if hmac.compare_digest(self.name(visitor, identity), name):
+            if hmac.compare_digest(self.name(visitor, identity).encode(), asked):
                 return self._encoded(identity)
         return None
