@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class Server:
     owner_link: str
     process: "subprocess.Popen[str]"
     seconds: float
-    """From its start until it told its address."""
+    """From its start until its first answer."""
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -41,7 +42,9 @@ def start(folder: Path, port: int = 0) -> Server:
     if link is None:
         raise RuntimeError(f"the server did not start: {line}{process.stderr.read()}")
     threading.Thread(target=process.stderr.read, daemon=True).start()
-    return Server(link[0].partition("/join/")[0], link[0], process, time.monotonic() - began)
+    base = link[0].partition("/join/")[0]
+    urllib.request.urlopen(f"{base}/favicon.ico", timeout=20).close()
+    return Server(base, link[0], process, time.monotonic() - began)
 
 
 @contextmanager

@@ -29,10 +29,9 @@ def next_task(ballots: Ballots, settings: StudySettings, rater: int) -> Task | N
     if waiting is not None:
         return waiting
     rating, answered = settings.rating, ballots.standing(rater)
-    questions = {question.id: question for question in ballots.questions()}
-    number = _due_repeat(ballots, questions, answered, rater, rating.repeats)
-    if number is None:
-        number = _due_gold(questions, answered)
+    number = _due_repeat(ballots, answered, rater, rating.repeats)
+    if number is None and rating.gold:
+        number = _due_gold(ballots.gold(), answered)
     if number is None:
         number = ballots.wanted(rater, rating.judgements, PATIENCE)
     if number is None:
@@ -42,39 +41,25 @@ def next_task(ballots: Ballots, settings: StudySettings, rater: int) -> Task | N
 
 
 def _due_repeat(
-    ballots: Ballots,
-    questions: dict[int, Question],
-    answered: Sequence[Standing],
-    rater: int,
-    share: float,
+    ballots: Ballots, answered: Sequence[Standing], rater: int, share: float
 ) -> int | None:
     """Return a question to ask again, if repeats lag behind their share of a rater's answers."""
-    repeats = sum(_is_repeat(questions, one) for one in answered)
-    if repeats + 1 > share * (len(answered) + 1):
+    again = {one.repeat_of for one in answered if one.repeat_of is not None}
+    if len(again) + 1 > share * (len(answered) + 1):
         return None
-    again = {questions[one.question].repeat_of for one in answered if one.question in questions}
-    settled = answered[: len(answered) - DISTANCE]
-    for one in settled:
-        question = questions.get(one.question)
-        if question is None or question.expected is not None or one.answer == SKIP:
-            continue
-        if question.repeat_of is None and question.id not in again:
-            return ballots.add_repeat(question, rater)
+    for one in answered[: len(answered) - DISTANCE]:
+        fresh = one.repeat_of is None and one.question not in again
+        if fresh and one.expected is None and one.answer != SKIP:
+            return ballots.add_repeat(ballots.question(one.question), rater)
     return None
 
 
-def _is_repeat(questions: dict[int, Question], one: Standing) -> bool:
-    question = questions.get(one.question)
-    return question is not None and question.repeat_of is not None
-
-
-def _due_gold(questions: dict[int, Question], answered: Sequence[Standing]) -> int | None:
+def _due_gold(gold: Sequence[int], answered: Sequence[Standing]) -> int | None:
     """Return a gold check that the rater has not seen, every few answers."""
-    gold = [question.id for question in questions.values() if question.expected is not None]
     seen = {one.question for one in answered}
-    done = len(seen & set(gold))
     new = [number for number in gold if number not in seen]
-    return new[0] if new and len(answered) >= GOLD_EVERY * (done + 1) - GOLD_EVERY // 2 else None
+    due = GOLD_EVERY * (len(gold) - len(new)) + GOLD_EVERY // 2
+    return new[0] if new and len(answered) >= due else None
 
 
 def _order(

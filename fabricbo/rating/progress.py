@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fabricbo.rating.questions import is_planned, planned
+from fabricbo.rating.questions import planned
 from fabricbo.study.ballots import Ballots, Standing
 from fabricbo.study.settings import StudySettings
 from fabricbo.votes import SKIP, Question
@@ -29,9 +29,8 @@ class Progress:
 
 def progress(ballots: Ballots, settings: StudySettings) -> Progress:
     """Return how far the rating is."""
-    questions = [question for question in ballots.questions() if is_planned(question)]
-    waiting = len(unanswered(questions, ballots.standing(), judgements(settings)))
-    return Progress(len(questions) - waiting, waiting, planned(settings))
+    standing, answered = ballots.counts(judgements(settings))
+    return Progress(answered, standing - answered, planned(settings))
 
 
 def judgements(settings: StudySettings) -> int:

@@ -42,6 +42,10 @@ class Standing:
     question: int
     rater: int
     answer: str
+    repeat_of: int | None = None
+    """As `Question.repeat_of`."""
+    expected: int | None = None
+    """As `Question.expected`."""
 
 
 class Ballots:
@@ -198,15 +202,48 @@ class Ballots:
 
     def standing(self, rater: int | None = None) -> list[Standing]:
         """Return what has been answered, and not taken back, in the order of the tasks."""
-        tasks = schema.tasks
-        query = sa.select(tasks.c.question, tasks.c.rater, tasks.c.answer).where(
-            tasks.c.answer.is_not(None)
+        tasks, questions = schema.tasks, schema.questions
+        query = (
+            sa.select(
+                *(tasks.c.question, tasks.c.rater, tasks.c.answer),
+                *(questions.c.repeat_of, questions.c.expected),
+            )
+            .join(questions, tasks.c.question == questions.c.id)
+            .where(tasks.c.answer.is_not(None))
+            .order_by(tasks.c.created, tasks.c.id)
         )
         if rater is not None:
             query = query.where(tasks.c.rater == rater)
         with self._reading() as connection:
-            rows = connection.execute(query.order_by(tasks.c.created, tasks.c.id)).mappings()
-            return [Standing(**row) for row in rows]
+            return [Standing(**row) for row in connection.execute(query).mappings()]
+
+    def gold(self) -> list[int]:
+        """Return the gold checks, in order."""
+        query = sa.select(schema.questions.c.id).where(schema.questions.c.expected.is_not(None))
+        with self._reading() as connection:
+            return list(connection.execute(query.order_by(schema.questions.c.id)).scalars())
+
+    def counts(self, judgements: int) -> tuple[int, int]:
+        """Return how many questions of the plan stand, and how many of them are answered.
+
+        Args:
+            judgements: how many raters each needs.
+        """
+        questions, tasks = schema.questions, schema.tasks
+        answered = (
+            sa.select(tasks.c.question)
+            .where(tasks.c.answer.is_not(None), tasks.c.answer != SKIP)
+            .group_by(tasks.c.question)
+            .having(sa.func.count() >= judgements)
+        )
+        ours = sa.select(sa.func.count()).where(
+            questions.c.withdrawn.is_(False),
+            questions.c.expected.is_(None),
+            questions.c.repeat_of.is_(None),
+        )
+        done = ours.where(questions.c.id.in_(answered))
+        with self._reading() as connection:
+            return connection.scalar(ours) or 0, connection.scalar(done) or 0
 
     def wanted(self, rater: int, judgements: int, patience: timedelta) -> int | None:
         """Return the question that most needs this rater's answer; None if none does.
