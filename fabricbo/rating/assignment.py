@@ -28,10 +28,12 @@ def next_task(ballots: Ballots, settings: StudySettings, rater: int) -> Task | N
     waiting = ballots.open_task(rater)
     if waiting is not None:
         return waiting
-    rating, answered = settings.rating, ballots.standing(rater)
-    number = _due_repeat(ballots, answered, rater, rating.repeats)
-    if number is None and rating.gold:
-        number = _due_gold(ballots.gold(), answered)
+    rating, number = settings.rating, None
+    if rating.repeats or rating.gold:
+        answered = ballots.standing(rater)
+        number = _due_repeat(ballots, answered, rater, rating.repeats)
+        if number is None and rating.gold:
+            number = _due_gold(ballots.gold(), answered)
     if number is None:
         number = ballots.wanted(rater, rating.judgements, PATIENCE)
     if number is None:

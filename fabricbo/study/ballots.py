@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
 
 from fabricbo.scores import Preference
 from fabricbo.study import schema
 from fabricbo.study.database import check_version, connect
 from fabricbo.study.errors import NotAStudyError
+from fabricbo.study.group_commit import GroupCommit
 from fabricbo.votes import (
     SKIP,
     UNDO,
@@ -62,6 +64,7 @@ class Ballots:
             raise NotAStudyError(f"no study at {file.parent} (there is no {file.name})")
         self._engine = connect(file)
         check_version(self._engine, file)
+        self._write = GroupCommit(self._engine)
         self._reader = connect(file, writes=False)
         self._reading = self._reader.connect
 
@@ -159,15 +162,16 @@ class Ballots:
 
     def assign(self, question: int, rater: int, order: Sequence[int]) -> str:
         """Put a question to a rater, and return the task; the same one if that was done before."""
-        mine = (schema.tasks.c.question == question) & (schema.tasks.c.rater == rater)
+        tasks, task = schema.tasks, secrets.token_urlsafe(16)
         row = {"question": question, "rater": rater, "order": list(order), "created": _now()}
-        with self._engine.begin() as connection:
-            known = connection.execute(sa.select(schema.tasks.c.id).where(mine)).scalar()
-            if known is not None:
-                return str(known)
-            task = secrets.token_urlsafe(16)
-            connection.execute(schema.tasks.insert(), {**row, "id": task})
-            return task
+        added = insert(tasks).values({**row, "id": task}).on_conflict_do_nothing()
+        mine = sa.select(tasks.c.id).where(tasks.c.question == question, tasks.c.rater == rater)
+
+        def write(connection: sa.Connection) -> str:
+            new = connection.scalar(added.returning(tasks.c.id))
+            return str(new or connection.execute(mine).scalar_one())
+
+        return self._write(write)
 
     def task(self, task: str) -> Task | None:
         """Return a task; None if there is none of this identity."""
@@ -229,21 +233,23 @@ class Ballots:
         Args:
             judgements: how many raters each needs.
         """
-        questions, tasks = schema.questions, schema.tasks
-        answered = (
-            sa.select(tasks.c.question)
-            .where(tasks.c.answer.is_not(None), tasks.c.answer != SKIP)
-            .group_by(tasks.c.question)
-            .having(sa.func.count() >= judgements)
-        )
-        ours = sa.select(sa.func.count()).where(
+        questions = schema.questions
+        enough = sa.case((questions.c.answered >= judgements, 1), else_=0)
+        query = sa.select(sa.func.count(), sa.func.sum(enough)).where(
             questions.c.withdrawn.is_(False),
             questions.c.expected.is_(None),
             questions.c.repeat_of.is_(None),
         )
-        done = ours.where(questions.c.id.in_(answered))
         with self._reading() as connection:
-            return connection.scalar(ours) or 0, connection.scalar(done) or 0
+            standing, answered = connection.execute(query).one()
+        return standing, answered or 0
+
+    def given(self, rater: int) -> int:
+        """Return how many answers of a rater stand."""
+        tasks = schema.tasks
+        mine = sa.select(sa.func.count()).where(tasks.c.rater == rater, tasks.c.answer.is_not(None))
+        with self._reading() as connection:
+            return connection.scalar(mine) or 0
 
     def wanted(self, rater: int, judgements: int, patience: timedelta) -> int | None:
         """Return the question that most needs this rater's answer; None if none does.
@@ -254,27 +260,24 @@ class Ballots:
             patience: how long somebody may take who was asked, before another one is.
         """
         tasks, questions = schema.tasks, schema.questions
-        mine = sa.select(tasks.c.question).where(tasks.c.rater == rater)
-        busy = tasks.c.answer.is_not(None) | (tasks.c.created > _now() - patience)
-        taken = (
-            sa.select(sa.func.count())
-            .where(
-                (tasks.c.question == questions.c.id)
-                & busy
-                & (tasks.c.answer.is_distinct_from(SKIP))
-            )
-            .scalar_subquery()
-        )
+        of_it = tasks.c.question == questions.c.id
+        busy = tasks.c.answer.is_(None) & (tasks.c.created > _now() - patience)
+        thinking = sa.select(sa.func.count()).where(of_it & busy).scalar_subquery()
         query = sa.select(questions.c.id).where(
             questions.c.withdrawn.is_(False),
+            questions.c.answered == sa.bindparam("level"),
             questions.c.only_for.is_(None) | (questions.c.only_for == rater),
             questions.c.expected.is_(None),
-            questions.c.id.not_in(mine),
-            taken < judgements,
+            ~sa.exists().where(of_it, tasks.c.rater == rater),
+            questions.c.answered + thinking < judgements,
         )
+        query = query.order_by(questions.c.id).limit(1)
         with self._reading() as connection:
-            found = connection.execute(query.order_by(questions.c.id).limit(1)).scalar()
-        return None if found is None else int(found)
+            for level in range(judgements):  # the index has them in order at each level
+                found = connection.scalar(query, {"level": level})
+                if found is not None:
+                    return int(found)
+        return None
 
     def vote(self, task: Task, answer: str, key: str, seconds: float | None = None) -> int:
         """Store an answer and return its number; sent again with the same key, it is stored once.
@@ -284,15 +287,20 @@ class Ballots:
         """
         check_answer(task, answer)
         row = {"task": task.id, "key": key, "answer": answer, "seconds": seconds, "created": _now()}
-        with self._engine.begin() as connection:
-            query = sa.select(schema.votes).where(schema.votes.c.key == key)
-            known = connection.execute(query).mappings().first()
-            if known is None:
-                stands = None if answer == UNDO else answer
-                mine = schema.tasks.c.id == task.id
-                connection.execute(schema.tasks.update().where(mine).values(answer=stands))
-                added = schema.votes.insert().values(row).returning(schema.votes.c.id)
-                return int(connection.execute(added).scalar_one())
+        votes = schema.votes
+        added = insert(votes).values(row).on_conflict_do_nothing(index_elements=["key"])
+
+        def write(connection: sa.Connection) -> int | None:
+            number: int | None = connection.scalar(added.returning(votes.c.id))
+            if number is not None:
+                _settle(connection, task, None if answer == UNDO else answer)
+            return number
+
+        number = self._write(write)
+        if number is not None:
+            return int(number)
+        with self._reading() as connection:
+            known = connection.execute(sa.select(votes).where(votes.c.key == key)).mappings().one()
         if known["task"] != task.id:
             raise ValueError("this key belongs to a vote on another task")
         return int(known["id"])
@@ -338,6 +346,20 @@ class Ballots:
             connection.execute(schema.rating_state.insert(), {"state": state, "created": _now()})
 
 
+def _settle(connection: sa.Connection, task: Task, answer: str | None) -> None:
+    """Note the answer that stands now, and how many a question has."""
+    mine = schema.tasks.c.id == task.id
+    before = connection.scalar(sa.select(schema.tasks.c.answer).where(mine))
+    connection.execute(schema.tasks.update().where(mine).values(answer=answer))
+    change = (answer not in (None, SKIP)) - (before not in (None, SKIP))
+    if change:
+        questions = schema.questions
+        mine = questions.c.id == task.question.id
+        connection.execute(
+            questions.update().where(mine).values(answered=questions.c.answered + change)
+        )
+
+
 _UNASKED = sa.select(schema.questions.c.id).where(
     schema.questions.c.id.not_in(sa.select(schema.tasks.c.question)),
     schema.questions.c.withdrawn.is_(False),
@@ -363,6 +385,7 @@ def _question_row(question: Question) -> dict[str, Any]:
         "only_for": question.only_for,
         "expected": question.expected,
         "withdrawn": False,
+        "answered": 0,
         "created": _now(),
     }
 

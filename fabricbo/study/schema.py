@@ -108,8 +108,11 @@ questions = sa.Table(
     sa.Column("only_for", sa.Integer, sa.ForeignKey("raters.id")),
     sa.Column("expected", sa.Integer),
     sa.Column("withdrawn", sa.Boolean, nullable=False),
+    sa.Column("answered", sa.Integer, nullable=False),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("questions_by_answers", "withdrawn", "answered", "id"),
 )
+"""`answered` counts the answers that stand, so that choosing what to ask next reads no history."""
 tasks = sa.Table(
     "tasks",
     metadata,
@@ -120,7 +123,7 @@ tasks = sa.Table(
     sa.Column("answer", sa.String),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
     sa.UniqueConstraint("question", "rater"),
-    sa.Index("tasks_by_rater", "rater"),
+    sa.Index("tasks_by_rater", "rater", "answer"),
 )
 """`answer` repeats the last vote, so that choosing what to ask next reads no history."""
 votes = sa.Table(

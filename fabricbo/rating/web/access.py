@@ -144,12 +144,19 @@ def visitor_of(ballots: Ballots) -> Callable[[Request], Awaitable[Visitor]]:
     It raises 401 for those who have no cookie, or one that nobody has given.
     """
 
+    known: OrderedDict[str, Visitor] = OrderedDict()  # who a token belongs to never changes
+
     async def visitor(request: Request) -> Visitor:
         token = request.cookies.get(COOKIE, "")
+        if token in known:
+            return known[token]
         found = await run_in_threadpool(ballots.by_token, token) if token else None
         if found is None:
             raise HTTPException(401, "please use the link that you were given")
-        return Visitor(*found)
+        known[token] = Visitor(*found)
+        if len(known) > VISITORS:
+            known.popitem(last=False)
+        return known[token]
 
     return visitor
 

@@ -5,7 +5,8 @@ worker's.
 """
 
 import secrets
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from fabricbo.rating.progress import Progress, progress
 from fabricbo.rating.web.access import Guard, Visitor, enter, visitor_of
 from fabricbo.rating.web.owner import owner_routes
 from fabricbo.rating.web.pictures import Pictures
@@ -21,6 +23,8 @@ from fabricbo.rating.web.rater import rater_routes
 from fabricbo.study import Study
 from fabricbo.study.ballots import Ballots
 
+FRESH = 0.5
+"""Seconds that a count is shown before it is made again."""
 STATIC = Path(__file__).parent / "static"
 
 
@@ -32,6 +36,15 @@ class Desk:
     ballots: Ballots
     pictures: Pictures
     templates: Environment
+
+    _seen: list[tuple[float, Progress]] = field(default_factory=list)
+
+    def progress(self) -> Progress:
+        """Return how far the rating is; counted anew twice a second at most."""
+        now = time.monotonic()
+        if not self._seen or now - self._seen[0][0] > FRESH:
+            self._seen[:] = [(now, progress(self.ballots, self.study.settings))]
+        return self._seen[0][1]
 
     def page(self, name: str, **values: object) -> HTMLResponse:
         """Fill a template."""

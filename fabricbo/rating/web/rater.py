@@ -11,7 +11,6 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from fabricbo.rating.assignment import next_task
-from fabricbo.rating.progress import progress
 from fabricbo.rating.web.access import Visitor
 from fabricbo.study.ballots import Ballots
 from fabricbo.votes import UNDO, VERDICTS, Task
@@ -122,12 +121,12 @@ def _question(desk: "Desk", who: Visitor) -> str:
     """Return the question that this rater is asked now, as a piece of the page."""
     ballots, settings = desk.ballots, desk.study.settings
     task = next_task(ballots, settings, who.id)
-    given = len(ballots.standing(who.id))
+    given = ballots.given(who.id)
     values = {
         "rating": settings.rating,
         "prompt": settings.prompt_text,
         "given": given,
-        "progress": progress(ballots, settings),
+        "progress": desk.progress(),
         "state": ballots.state,
         "key": secrets.token_urlsafe(16),
         "undo_key": secrets.token_urlsafe(16),
