@@ -94,6 +94,10 @@ class Ballots:
             rows = connection.execute(query.order_by(schema.raters.c.id)).mappings()
             return [Rater(row["id"], row["name"], excluded.get(row["id"], False)) for row in rows]
 
+    def raters_named(self, name: str) -> list[Rater]:
+        """Return those who judge by this name: in browsers, several may have taken the same."""
+        return [rater for rater in self.raters() if rater.name == name]
+
     def exclude(self, rater: int, reason: str, *, excluded: bool = True) -> None:
         """Leave a rater's votes out, or take that back; both are kept with their reason.
 
