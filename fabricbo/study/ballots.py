@@ -270,7 +270,7 @@ class Ballots:
         with self._reading() as connection:
             tasks = {row["id"]: _task(row) for row in connection.execute(_TASKS).mappings()}
             rows = connection.execute(query).mappings()
-            return [Vote(r["id"], tasks[r["task"]], r["answer"], r["seconds"]) for r in rows]
+            return [_vote(row, tasks[row["task"]]) for row in rows]
 
     @property
     def revision(self) -> int:
@@ -342,6 +342,11 @@ def _question(row: Any, key: str = "id") -> Question:
 
 def _task(row: Any) -> Task:
     return Task(row["id"], _question(row, "question"), row["rater"], tuple(row["order"]))
+
+
+def _vote(row: Any, task: Task) -> Vote:
+    created = row["created"].replace(tzinfo=UTC)  # SQLite keeps no zone
+    return Vote(row["id"], task, row["answer"], row["seconds"], created)
 
 
 def _hash(token: str) -> str:
