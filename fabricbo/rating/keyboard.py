@@ -39,6 +39,7 @@ class Keyboard:
     afterthought: float | None = None
     """Seconds to wait for an undo when all is answered; None: until a key comes."""
     single = True
+    ahead = False
 
     def __init__(self) -> None:
         self._typed: deque[str] = deque()
@@ -72,6 +73,11 @@ class Lines:
         self._queue: queue.Queue[str] = queue.Queue()
         self._next: str | None = None
         threading.Thread(target=self._fill, args=(lines,), daemon=True).start()
+
+    @property
+    def ahead(self) -> bool:
+        """Whether something was said before it was asked: its time says nothing."""
+        return self._next is not None or not self._queue.empty()
 
     def _fill(self, lines: Iterable[bytes]) -> None:
         try:
