@@ -1,6 +1,5 @@
 """`fabricbo rate`: somebody rates at this terminal."""
 
-import getpass
 from pathlib import Path
 
 import typer
@@ -10,6 +9,7 @@ from fabricbo.cli.errors import told
 from fabricbo.cli.reading import locate
 from fabricbo.rating.keyboard import standard_reader
 from fabricbo.rating.screen import Screen
+from fabricbo.rating.sitting import logged_in
 from fabricbo.rating.terminal import rate_here
 from fabricbo.study import Study
 
@@ -21,22 +21,10 @@ def rate_study(name: str, storage: Path, rater: str | None) -> None:
     """Ask somebody until nothing is left, or they stop."""
     with told():
         study = Study.open(locate(name, storage))
-        who = _user() if rater is None else rater
+        who = logged_in() if rater is None else rater
         _console.print(f"{study.settings.name}, rated by {who}", soft_wrap=True)
         try:
             rate_here(study, who, standard_reader(), Screen(_console))
         except KeyboardInterrupt:
             _console.print("\nstopped; everything is kept. The same command goes on.")
             raise typer.Exit(130) from None
-
-
-def _user() -> str:
-    """Return who is logged in.
-
-    Raises:
-        ValueError: the system does not know.
-    """
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError) as error:  # containers without a user
-        raise ValueError("who rates? Say so with --name") from error

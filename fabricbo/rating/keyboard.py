@@ -129,8 +129,6 @@ def standard_reader() -> Reader:
 if sys.platform == "win32":
     import msvcrt
 
-    import click
-
     def _typed(seconds: float | None) -> str:
         """Return what was typed; nothing if so many seconds passed without."""
         until = None if seconds is None else time.monotonic() + seconds
@@ -138,7 +136,10 @@ if sys.platform == "win32":
             if time.monotonic() >= until:
                 return ""
             time.sleep(0.02)
-        return click.getchar()
+        typed = msvcrt.getwch()
+        if typed == "\x03":
+            raise KeyboardInterrupt
+        return typed + msvcrt.getwch() if typed in "\x00\xe0" else typed
 
 else:
     import os

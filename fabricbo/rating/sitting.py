@@ -1,5 +1,6 @@
 """One rater at one study: what is asked now, answers with their time, taking back."""
 
+import getpass
 import secrets
 import time
 from collections.abc import Callable
@@ -23,17 +24,18 @@ class Sitting:
     ) -> None:
         """Begin, or go on where this rater stopped."""
         self.study = study
+        self.task: Task | None = None
+        """What is asked now."""
         self._ballots = study.ballots
         self._rater = rater
         self._clock = clock
-        self._task: Task | None = None
         self._shown: float | None = None
 
     def next(self) -> Task | None:
         """Return what is asked now; None where nothing needs this rater."""
-        self._task = next_task(self._ballots, self.study.settings, self._rater)
+        self.task = next_task(self._ballots, self.study.settings, self._rater)
         self._shown = None
-        return self._task
+        return self.task
 
     def shown(self) -> None:
         """Begin to measure: all images can be seen."""
@@ -45,10 +47,10 @@ class Sitting:
         Raises:
             ValueError: nothing is, or this is no answer to it.
         """
-        if self._task is None:
+        if self.task is None:
             raise ValueError("nothing is asked at the moment")
         spent = None if self._shown is None else min(self._clock() - self._shown, LONGEST)
-        self._ballots.vote(self._task, answer, secrets.token_urlsafe(16), spent)
+        self._ballots.vote(self.task, answer, secrets.token_urlsafe(16), spent)
 
     def undo(self) -> bool:
         """Take the last answer back, so that it is asked again; tell whether there was one."""
@@ -101,3 +103,15 @@ def new_rater(ballots: Ballots, name: str) -> int:
     if found is None:
         raise RuntimeError("the rater that was just added is not there")
     return found[0]
+
+
+def logged_in() -> str:
+    """Return the name of who is logged in.
+
+    Raises:
+        ValueError: the system does not know.
+    """
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError) as error:  # a container without users
+        raise ValueError("who rates? Give a name") from error
