@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Literal
 
@@ -71,6 +72,8 @@ class Vote:
     """One of `answers`."""
     seconds: float | None = None
     """From when all images were shown to the answer; None where nobody measured."""
+    created: datetime | None = None
+    """When it was stored."""
 
 
 @dataclass(frozen=True, slots=True)

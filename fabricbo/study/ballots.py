@@ -101,6 +101,10 @@ class Ballots:
             rows = connection.execute(query.order_by(schema.raters.c.id)).mappings()
             return [Rater(row["id"], row["name"], excluded.get(row["id"], False)) for row in rows]
 
+    def raters_named(self, name: str) -> list[Rater]:
+        """Return those who judge by this name: in browsers, several may have taken the same."""
+        return [rater for rater in self.raters() if rater.name == name]
+
     def exclude(self, rater: int, reason: str, *, excluded: bool = True) -> None:
         """Leave a rater's votes out, or take that back; both are kept with their reason.
 
@@ -311,7 +315,7 @@ class Ballots:
         with self._reading() as connection:
             tasks = {row["id"]: _task(row) for row in connection.execute(_TASKS).mappings()}
             rows = connection.execute(query).mappings()
-            return [Vote(r["id"], tasks[r["task"]], r["answer"], r["seconds"]) for r in rows]
+            return [_vote(row, tasks[row["task"]]) for row in rows]
 
     @property
     def revision(self) -> int:
@@ -398,6 +402,11 @@ def _question(row: Any, key: str = "id") -> Question:
 
 def _task(row: Any) -> Task:
     return Task(row["id"], _question(row, "question"), row["rater"], tuple(row["order"]))
+
+
+def _vote(row: Any, task: Task) -> Vote:
+    created = row["created"].replace(tzinfo=UTC)  # SQLite keeps no zone
+    return Vote(row["id"], task, row["answer"], row["seconds"], created)
 
 
 def _hash(token: str) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
@@ -11,6 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from fabricbo.rating.assignment import next_task
+from fabricbo.rating.choices import choices
+from fabricbo.rating.sitting import LONGEST
 from fabricbo.rating.web.access import Visitor
 from fabricbo.study.ballots import Ballots
 from fabricbo.votes import UNDO, VERDICTS, Task
@@ -20,30 +21,6 @@ if TYPE_CHECKING:
 
 LISTEN = 1.0
 """Seconds between two looks for new questions, for those who wait."""
-LONGEST = 3600.0
-"""Seconds that somebody is credited with at most for one answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A button."""
-
-    answer: str
-    label: str
-    key: str
-    """As the page shows it."""
-    code: str
-    """As a browser names it."""
-
-
-PAIR = (
-    Choice("left", "Left", "←", "ArrowLeft"),
-    Choice("right", "Right", "→", "ArrowRight"),
-    Choice("tie", "As good", "↑", "ArrowUp"),
-    Choice("both-bad", "Both bad", "↓", "ArrowDown"),
-    Choice("skip", "Skip", "space", " "),
-)
-SKIP = (Choice("skip", "Skip", "space", " "),)
 
 
 def rater_routes(desk: "Desk", visitor: Callable[[Request], Awaitable[Visitor]]) -> APIRouter:
@@ -136,23 +113,10 @@ def _question(desk: "Desk", who: Visitor) -> str:
     return desk.templates.get_template("question.html.j2").render(
         task=task,
         pictures=[desk.pictures.name(who.id, option.image) for option in task.shown],
-        choices=_choices(task),
+        choices=choices(task),
         verdicts=VERDICTS,
         **values,
     )
-
-
-def _choices(task: Task) -> tuple[Choice, ...]:
-    kind, count = task.question.kind, len(task.order)
-    if kind == "pairwise":
-        return PAIR
-    if kind == "stars":
-        stars = (Choice(str(n), "★" * n, str(n), str(n)) for n in range(1, 6))
-        return (*stars, *SKIP)
-    if kind == "best-of":
-        places = (str(place) for place in range(1, count + 1))
-        return (*(Choice(p, f"Picture {p}", p, p) for p in places), *SKIP)
-    return SKIP
 
 
 async def _events(desk: "Desk", who: Visitor, request: Request) -> AsyncIterator[str]:
