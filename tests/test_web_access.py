@@ -16,7 +16,9 @@ from fabricbo.rating.assignment import next_task
 from fabricbo.rating.web import access
 from fabricbo.rating.web.access import COOKIE, MAX_BODY
 from fabricbo.rating.web.app import make_app
-from fabricbo.study import Study
+from fabricbo.records import Role
+from fabricbo.study import Parts, Study
+from tests.fakes import ColourSampler, UnitProposer
 from tests.web_server import fill, rated_study
 
 HOST = "testserver"
@@ -34,7 +36,9 @@ XSS = (
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("filled")
-    made = rated_study(folder, prompt=XSS[0], rating={"instructions": XSS[1], "consent": XSS[4]})
+    made = rated_study(
+        folder, prompt=XSS[0], rounds=3, rating={"instructions": XSS[1], "consent": XSS[4]}
+    )
     fill(made)
     made.close()
     return made.folder
@@ -83,6 +87,7 @@ ROUTES = {
     ("GET", "/owner/picture/{name}"): {"owner": 404, "rater": 403, "stranger": 401},
     ("POST", "/owner/state"): {"owner": 422, "rater": 403, "stranger": 401},
     ("POST", "/owner/exclude"): {"owner": 422, "rater": 403, "stranger": 401},
+    ("POST", "/owner/pool"): {"owner": 422, "rater": 403, "stranger": 401},
     ("POST", "/owner/invite"): {"owner": 200, "rater": 403, "stranger": 401},
     ("POST", "/owner/leave"): {"owner": 303, "rater": 403, "stranger": 401},
     ("GET", "/join/{token}"): {"owner": 404, "rater": 404, "stranger": 404},
@@ -286,6 +291,23 @@ def test_the_owner_pauses_excludes_and_exports(app, study, tokens) -> None:
     again = {"rater": "2", "reason": "awake", "excluded": "false"}
     assert 'class="excluded"' not in owner.post("/owner/exclude", data=again).text
     assert owner.post("/owner/exclude", data={"rater": "9", "reason": "x"}).status_code == 422
+
+
+def test_one_click_makes_a_picture_a_reference_of_the_next_round(app, study, tokens) -> None:
+    owner = client(app, tokens["owner"])
+    names = pictures(owner.get("/owner").text)
+    for name, role in ((names[0], "liked"), (names[2], "disliked"), (names[4], "liked")):
+        owner.post("/owner/pool", data={"name": name, "role": role})
+    page = owner.post("/owner/pool", data={"name": names[4], "role": "unused"}).text
+    assert page.count('aria-pressed="true"') == 2
+    wishes = study.ballots.wishes()
+    assert sorted(wishes.values()) == [Role.DISLIKED, Role.LIKED]
+    assert owner.post("/owner/pool", data={"name": "0" * 32, "role": "liked"}).status_code == 404
+    study = Study.open(study.folder, Parts(UnitProposer(), ColourSampler(), None))
+    while len(study.rounds) < 3:
+        study.draw()
+    grown = {reference.id: reference.hand_role for reference in study.rounds[2].pool}
+    assert wishes.items() <= grown.items()
 
 
 def test_no_input_breaks_a_page(app, study, tokens) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from fabricbo.records import Role as ReferenceRole
 from fabricbo.scores import Preference
 from fabricbo.study import schema
 from fabricbo.study.database import check_version, connect
@@ -333,6 +334,22 @@ class Ballots:
         """Return how often an image was liked, less how often it was disliked."""
         excluded = frozenset(rater.id for rater in self.raters() if rater.excluded)
         return verdicts(counting(self.votes(), excluded))
+
+    # What the owner wants in the pool
+
+    def wish(self, image: str, role: ReferenceRole) -> None:
+        """Have an image join the next round's pool in a role; `unused` takes that back."""
+        row = {"image": image, "role": str(role), "created": _now()}
+        with self._engine.begin() as connection:
+            connection.execute(schema.wishes.insert(), row)
+
+    def wishes(self) -> dict[str, ReferenceRole]:
+        """Return the images that are to join the pool, and their roles."""
+        query = sa.select(schema.wishes).order_by(schema.wishes.c.id)
+        with self._reading() as connection:
+            rows = connection.execute(query).mappings()
+            last = {row["image"]: ReferenceRole(row["role"]) for row in rows}
+        return {image: role for image, role in last.items() if role is not ReferenceRole.UNUSED}
 
     # Whether people are asked at all
 

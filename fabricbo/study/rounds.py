@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fabricbo.records import Trial
+from fabricbo.records import Role, Trial
 from fabricbo.scores import Direction
 
 
@@ -65,6 +65,16 @@ def growth_by_votes(
     best = [image for image in ranked if counts.get(image, 0) > 0]
     worst = [image for image in reversed(ranked) if counts.get(image, 0) < 0]
     return Growth(tuple(best[:liked]), tuple(worst[:disliked]))
+
+
+def with_wishes(chosen: Growth, wishes: Mapping[str, Role]) -> Growth:
+    """Put the images that the owner asked for before those that were chosen."""
+    liked = [image for image, role in wishes.items() if role is Role.LIKED]
+    disliked = [image for image, role in wishes.items() if role is Role.DISLIKED]
+    return Growth(
+        tuple(dict.fromkeys((*liked, *(i for i in chosen.liked if i not in wishes)))),
+        tuple(dict.fromkeys((*disliked, *(i for i in chosen.disliked if i not in wishes)))),
+    )
 
 
 def _scored_images(trials: Sequence[Trial]) -> Iterator[tuple[float, str]]:

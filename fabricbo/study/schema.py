@@ -5,7 +5,7 @@ import sqlalchemy as sa
 SCHEMA_VERSION = 5
 """2 added `estimates` and `advice`; 3 put them into `assessment`, and added what else is measured,
 preferences and earlier trials; 4 keeps held-out values by name; 5 added raters,
-questions, tasks and votes."""
+questions, tasks, votes and wishes."""
 
 metadata = sa.MetaData()
 study = sa.Table(
@@ -136,6 +136,15 @@ votes = sa.Table(
     sa.Column("seconds", sa.Float),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
 )
+wishes = sa.Table(
+    "wishes",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("image", sa.String, nullable=False),
+    sa.Column("role", sa.String, nullable=False),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+)
+"""Images that the owner wants in the pool; the last row of an image counts, `unused` takes back."""
 rating_state = sa.Table(
     "rating_state",
     metadata,

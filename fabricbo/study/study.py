@@ -24,7 +24,13 @@ from fabricbo.study.judging import gold_questions, least_compared, shown_indices
 from fabricbo.study.measures import study_measures
 from fabricbo.study.outcomes import Outcome, read_outcome
 from fabricbo.study.pool import check_pool, grown_pool
-from fabricbo.study.rounds import growth, growth_by_votes, heldout_seeds, round_seeds
+from fabricbo.study.rounds import (
+    growth,
+    growth_by_votes,
+    heldout_seeds,
+    round_seeds,
+    with_wishes,
+)
 from fabricbo.study.settings import StudySettings
 from fabricbo.study.store import Beginning, Store
 
@@ -514,6 +520,8 @@ class Study:
         else:
             counts = self.ballots.verdicts()
             chosen = growth_by_votes(here, counts, grow.grow_liked, grow.grow_disliked)
+        if self.space.roles:
+            chosen = with_wishes(chosen, self.ballots.wishes())
         opened = Round(index, seeds, grown_pool(current, chosen, self.images.load))
         self._store.open_round(opened)
         return opened

@@ -12,7 +12,7 @@ from fabricbo.rating.export import votes_csv
 from fabricbo.rating.progress import progress
 from fabricbo.rating.statistics import rater_rows, summary
 from fabricbo.rating.web.access import Visitor
-from fabricbo.records import Trial
+from fabricbo.records import Role, Trial
 from fabricbo.report.page import render
 from fabricbo.report.wording import headline
 from fabricbo.study.ballots import RatingState
@@ -27,13 +27,29 @@ REPORT_POLICY = (
 """Of the study's page, which is one file and asks nobody for anything."""
 
 
+MOST_IMAGES = 8
+"""A trial."""
+
+
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A trial in the gallery: its images, and how often they were liked, less disliked."""
+    """A trial in the gallery."""
 
     trial: Trial
-    pictures: Sequence[tuple[str, int]]
+    pictures: Sequence["Shown"]
     is_best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An image in the gallery."""
+
+    name: str
+    """Opaque."""
+    verdict: int
+    """How often it was liked, less how often it was disliked."""
+    wish: Role
+    """What the owner wants it to be from the next round on."""
 
 
 def owner_routes(desk: "Desk", visitor: Callable[[Request], Awaitable[Visitor]]) -> APIRouter:
@@ -92,6 +108,17 @@ def owner_routes(desk: "Desk", visitor: Callable[[Request], Awaitable[Visitor]])
             raise HTTPException(422, str(error)) from error
         return HTMLResponse(_live(desk, who))
 
+    @router.post("/pool")
+    def pool(
+        who: Owner, name: Annotated[str, Form(max_length=64)], role: Annotated[Role, Form()]
+    ) -> HTMLResponse:
+        drawn = (image for trial in study.trials for image in trial.images)
+        image = next((one for one in drawn if desk.pictures.name(who.id, one) == name), None)
+        if image is None:
+            raise HTTPException(404, "there is no such picture")
+        ballots.wish(image, role)
+        return HTMLResponse(_live(desk, who))
+
     @router.post("/invite")
     def invite(request: Request, _who: Owner) -> HTMLResponse:
         token = ballots.add_rater("invitation", "invitation")
@@ -112,10 +139,14 @@ def _live(desk: "Desk", who: Visitor) -> str:
     study, ballots = desk.study, desk.ballots
     votes, raters = ballots.votes(), ballots.raters()
     trials, best, counts = study.trials, study.best(), ballots.verdicts()
+    wishes = ballots.wishes()
     strips = [
         Strip(
             trial,
-            [(desk.pictures.name(who.id, i), counts.get(i, 0)) for i in trial.images[:8]],
+            [
+                Shown(desk.pictures.name(who.id, i), counts.get(i, 0), wishes.get(i, Role.UNUSED))
+                for i in trial.images[:MOST_IMAGES]
+            ],
             best is not None and trial.index == best.index,
         )
         for trial in trials
@@ -131,6 +162,7 @@ def _live(desk: "Desk", who: Visitor) -> str:
         summary=summary(raters, votes),
         strips=strips[::-1],
         effects=_effects(desk),
+        grows=study.space.roles and study.rounds[-1].index < study.settings.rounds,
     )
 
 
