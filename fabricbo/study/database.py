@@ -26,6 +26,7 @@ def connect(file: Path, *, writes: bool = True) -> sa.Engine:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("PRAGMA busy_timeout=30000")
+        connection.execute("PRAGMA cache_size=-512")  # KiB each, and a server has many
 
     if writes:
 

@@ -6,10 +6,13 @@ worker's.
 
 import secrets
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -25,6 +28,8 @@ from fabricbo.study.ballots import Ballots
 
 FRESH = 0.5
 """Seconds that a count is shown before it is made again."""
+THREADS = 16
+"""That answer requests; votes that come at once share a commit."""
 STATIC = Path(__file__).parent / "static"
 
 
@@ -67,7 +72,9 @@ def make_app(study: Study, hosts: frozenset[str], *, secure: bool = False) -> Gu
             loader=PackageLoader("fabricbo.rating.web"), autoescape=True, undefined=StrictUndefined
         ),
     )
-    app = FastAPI(title="fabricbo", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="fabricbo", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_few_threads
+    )
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     visitor = visitor_of(desk.ballots)
     _add_entrance(app, desk, secure=secure)
@@ -88,6 +95,13 @@ def make_app(study: Study, hosts: frozenset[str], *, secure: bool = False) -> Gu
         return PlainTextResponse(str(error.detail), error.status_code, headers=error.headers)
 
     return Guard(app, hosts)
+
+
+@asynccontextmanager
+async def _few_threads(_app: FastAPI) -> AsyncIterator[None]:
+    """Answer with fewer threads than usual: each has a connection to the store, and its memory."""
+    current_default_thread_limiter().total_tokens = THREADS
+    yield
 
 
 def _add_entrance(app: FastAPI, desk: Desk, *, secure: bool) -> None:
