@@ -35,6 +35,7 @@ class Worker:
         self._study = study
         self._tell = on_event or (lambda _event: None)
         self._known: int | None = None
+        self._assessed = 0
         self._failures = 0
 
     def run(self, pause: Callable[[float], bool]) -> None:
@@ -53,6 +54,8 @@ class Worker:
                 continue
             if self._stuck:
                 break
+            if self._assess():
+                continue
             if not told:
                 self._event("waiting")
                 told = True
@@ -66,6 +69,15 @@ class Worker:
         """Whether nothing is left to ask, or the owner has stopped it."""
         ballots = self._study.ballots
         return ballots.state == "stopped" or progress(ballots, self._study.settings).done
+
+    def _assess(self) -> bool:
+        """While nothing else is to be done, have the owner's page say what the votes come to."""
+        revision = self._study.ballots.revision
+        if revision == self._assessed or not self._study.preferences:
+            return False
+        self._study.assess()
+        self._assessed = revision
+        return True
 
     @property
     def _stuck(self) -> bool:
