@@ -10,6 +10,7 @@ from fabricbo.report.carryover import carry_sentence
 from fabricbo.scores import Measure, Score
 from fabricbo.study import Study
 from fabricbo.study.heldout import Comparison
+from fabricbo.study.measures import PEOPLE
 
 
 def score_texts(trial: Trial, measures: Sequence[Measure]) -> list[str]:
@@ -58,6 +59,8 @@ def trial_line(trial: Trial, study: Study) -> str:
 def heldout_lines(study: Study) -> list[str]:
     """Say how the best compares with the hand settings on what the search never saw."""
     heldout, best, other = study.heldout, study.best(), study.heldout_prompts
+    if not study.settings.heldout or study.measures[0].name == PEOPLE:
+        return []
     if heldout is None or best is None:
         return ["no result on fresh seeds yet"]
     named = len(heldout.comparisons) > 1
