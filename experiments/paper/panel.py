@@ -1,0 +1,106 @@
+"""Who looks at the images: the scorer that chooses feedback, CLIP, a judge that chooses nothing.
+
+The authors choose by PickScore, or by similarity to a target in CLIP ViT-L/14@336px, in which they
+also measure similarity to liked and disliked images and to each other. At the bundled checkpoint
+the bundled preference scorer stands in for the one and the bundled scorer for the other; the judge
+is a classifier of another architecture that no search and no choice ever asks.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from experiments.demo_data import Attributes
+from experiments.demo_training.export import load_judge
+from experiments.demo_training.judge import CLASSES, name_attributes
+from experiments.demo_training.pixels import to_tensor
+from experiments.demo_training.taste import BACKGROUND_TASTE, PROMPT_TASTE, STYLE_TASTE
+from experiments.paper.tasks import Task
+from fabricbo import Objective
+from fabricbo.scoring import evaluate
+
+Embed = Callable[[Sequence[Image.Image]], Tensor]
+"""Images to unit vectors, `images channels`."""
+Scorer = Callable[[Sequence[Image.Image], Task], list[float]]
+
+JUDGE_FOLDER = Path(__file__).parents[2] / "tests" / "data" / "judge"
+
+
+class Panel:
+    """Everybody who looks at images."""
+
+    def __init__(self, scorer: Scorer, embed: Embed, judge: Scorer | None = None) -> None:
+        """Bring together who chooses, what is similar, and who judges."""
+        self.scorer, self.embed, self._judge = scorer, embed, judge
+
+    def judge(self, images: Sequence[Image.Image], task: Task) -> list[float]:
+        """Return the judge's numbers; none without a judge."""
+        return [] if self._judge is None else self._judge(images, task)
+
+
+def by_objective(objective: Objective) -> Scorer:
+    """Score by an objective of fabricbo, for the whole prompt, whatever was left out of it."""
+
+    def score(images: Sequence[Image.Image], task: Task) -> list[float]:
+        return list(evaluate(objective, images, task.prompt).values)
+
+    return score
+
+
+def by_target(embed: Embed) -> Scorer:
+    """Score by similarity to the target of the task."""
+
+    def score(images: Sequence[Image.Image], task: Task) -> list[float]:
+        if task.target is None:
+            raise ValueError(f"task {task.index} has no target to compare with")
+        cosines: list[float] = (embed(images) @ embed([task.target])[0]).tolist()
+        return cosines
+
+    return score
+
+
+def demo_judge(*, of_target: bool) -> Scorer:
+    """Judge images of the bundled checkpoint by what a classifier sees on them.
+
+    Args:
+        of_target: whether to return the share of object, style and background that are the
+            target's; else the written taste that the preference scorer learnt from, without
+            sharpness, which the classifier does not see.
+    """
+    judge = load_judge(JUDGE_FOLDER)
+
+    def score(images: Sequence[Image.Image], task: Task) -> list[float]:
+        wanted = _known(task)
+        seen = name_attributes(judge, to_tensor(images))
+        return [_share(one, wanted) if of_target else _taste(one, wanted) for one in seen]
+
+    return score
+
+
+def _known(task: Task) -> Attributes:
+    if task.shown is None:
+        raise ValueError(f"nobody knows what task {task.index} is to show, so it cannot be judged")
+    return task.shown
+
+
+def _share(seen: Attributes, wanted: Attributes) -> float:
+    return sum(getattr(seen, name) == getattr(wanted, name) for name in CLASSES) / len(CLASSES)
+
+
+def _taste(seen: Attributes, wanted: Attributes) -> float:
+    taste = STYLE_TASTE[seen.style] + BACKGROUND_TASTE[seen.background]
+    return taste + PROMPT_TASTE * (seen.concept == wanted.concept)
+
+
+def similarity(one: Tensor, other: Tensor) -> float:
+    """Return the mean cosine of all pairs of unit vectors from two groups."""
+    return float((one @ other.T).mean())
+
+
+def diversity(vectors: Tensor) -> float:
+    """Return one minus the mean cosine of all pairs within a group of two or more."""
+    rows, columns = torch.triu_indices(len(vectors), len(vectors), offset=1)
+    return 1 - float((vectors @ vectors.T)[rows, columns].mean())

@@ -1,0 +1,96 @@
+"""Playing all that is asked for and not known yet, task after task."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from experiments.paper.curves import Outcomes
+from experiments.paper.results import Outcome, Results, RoundResult, fingerprint
+from experiments.paper.rounds import best_of_n, play
+from experiments.paper.search import Tried, best, kept_trials, search, space
+from experiments.paper.setup import Setup, with_demo_targets
+from experiments.paper.systems import BEST_OF_N, EQUAL_TO, SYSTEMS, System
+from experiments.paper.tasks import Task
+from fabricbo.proposers import make_proposer
+from fabricbo.records import FabricParams
+
+SEARCHED = SYSTEMS["fabric"]
+"""Whose settings are searched."""
+
+
+def found_settings(setup: Setup) -> list[Tried]:
+    """Return the trials of the search, those that are missing played now; none if not needed."""
+    options = setup.options
+    if not any(system.found for system in options.systems.values()):
+        return []
+    file = search_file(options.results)
+    key = fingerprint(*(setup.key(task, SEARCHED, setup.hand) for task in setup.tuning))
+    if options.kept or len(kept_trials(file, key)) >= options.trials:
+        return kept_trials(file, key)[: options.trials]
+    tuning = with_demo_targets(setup, setup.tuning)
+
+    def measure(params: FabricParams) -> list[tuple[RoundResult, ...]]:
+        artist = setup.artist(False)
+        return [play(task, SEARCHED, params, artist, setup.panel, setup.plan) for task in tuning]
+
+    proposer = make_proposer(options.proposer)
+    return search(proposer, measure, space(setup.hand), trials=options.trials, file=file, key=key)
+
+
+def search_file(results: Path) -> Path:
+    """Return where the trials of the search are kept."""
+    return results.with_name(f"{results.stem}-search.jsonl")
+
+
+def played(setup: Setup, tried: list[Tried]) -> Outcomes:
+    """Play every system on every task; tasks are complete before the next one begins.
+
+    Only tasks that all systems have played are returned.
+    """
+    results, found = Results(setup.options.results), best(tried).params if tried else None
+    systems = {
+        name: system
+        for name, system in setup.options.systems.items()
+        if found is not None or not system.found
+    }
+    tasks = setup.tasks
+    if not setup.options.kept:
+        tasks = with_demo_targets(setup, tasks)
+    by_task = [_play_task(setup, task, systems, found, results) for task in tasks]
+    complete = [row for row in by_task if len(row) == len(systems)]
+    return {name: [row[name] for row in complete] for name in systems if complete}
+
+
+def _play_task(
+    setup: Setup,
+    task: Task,
+    systems: Mapping[str, System],
+    found: FabricParams | None,
+    results: Results,
+) -> dict[str, Outcome]:
+    outcomes: dict[str, Outcome] = {}
+    for name, system in systems.items():
+        if name == BEST_OF_N and EQUAL_TO not in outcomes:
+            continue
+        params = system.params(setup.hand, found)
+        spent = [one.evaluations for one in outcomes[EQUAL_TO].rounds] if name == BEST_OF_N else []
+        key = fingerprint(setup.key(task, system, params), spent)
+        outcome = results.get(name, task.index, key)
+        if outcome is None and not setup.options.kept:
+            outcome = Outcome(name, task.index, key, _play(setup, task, system, params, spent))
+            outcome = results.add(outcome)
+        if outcome is not None:
+            outcomes[name] = outcome
+    if not setup.options.kept:
+        print(json.dumps({"task": task.index, "prompt": task.prompt}), file=sys.stderr, flush=True)
+    return outcomes
+
+
+def _play(
+    setup: Setup, task: Task, system: System, params: FabricParams, spent: list[int]
+) -> tuple[RoundResult, ...]:
+    artist = setup.artist(system.lora)
+    if spent:
+        return best_of_n(task, params, artist, setup.panel, setup.plan, spent)
+    return play(task, system, params, artist, setup.panel, setup.plan)

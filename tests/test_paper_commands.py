@@ -1,0 +1,108 @@
+"""Both experiments of the paper, and the training of the demo's LoRA, run as commands."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from experiments.paper.systems import SYSTEMS
+from experiments.train_demo_lora import LORA_FILE
+
+ROOT = Path(__file__).parents[1]
+PROTOCOLS = ("preference", "target")
+
+
+def command(script: str, *options: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-W", "ignore", "-m", f"experiments.{script}", *options]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_smoke_is_played_once_and_told_again(protocol: str, tmp_path: Path) -> None:
+    results, table = tmp_path / "results.jsonl", tmp_path / "curves.csv"
+    options = ["--smoke", "--device", "cpu", "--results", str(results)]
+    drawn = ["--figure", str(tmp_path / "figure.png"), "--csv", str(table)]
+    done = command(f"{protocol}_feedback", *options, *drawn)
+    assert done.returncode == 0, done.stderr
+    assert "| FABRIC scores above the baseline | 2 |" in done.stdout
+    assert "Settings found in 2 trials on 1 other prompts" in done.stdout
+    lines = results.read_text().splitlines()
+    assert len(lines) == 2 * len(SYSTEMS)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    with table.open() as stream:
+        assert {row["system"] for row in csv.DictReader(stream)} == set(SYSTEMS)
+
+    # A kill in the middle of a line loses that line and nothing else, and what is kept is told
+    # without drawing anything.
+    results.write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:40])
+    again = command(f"{protocol}_feedback", *options)
+    assert again.stdout == done.stdout
+    kept = command(f"{protocol}_feedback", *options, "--kept")
+    assert (kept.stdout, kept.stderr) == (done.stdout, "")
+    told = json.loads(command(f"{protocol}_feedback", *options, "--kept", "--json").stdout)
+    assert set(told) == {"curves", "verdicts", "search"}
+    assert len(told["search"]) == 2
+
+
+def test_prompts_from_a_file(tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("a cat\na dog\na fox\n", "utf-8")
+    done = command(
+        "preference_feedback",
+        *("--smoke", "--device", "cpu", "--prompts", str(prompts)),
+        *("--systems", "sd,fabric", "--results", str(tmp_path / "results.jsonl")),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Last round, mean over 2 prompts" in done.stdout
+    assert "judge, who chooses nothing" not in done.stdout  # nobody knows what they should show
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--systems", "sd,none"), "--systems must be of sd, .*got 'none'"),
+        (("--prompts", "none.csv"), r"prompts: no file none\.csv"),
+        (("--lora", "none.safetensors"), r"lora: no file none\.safetensors"),
+        (("--lora", "none.bin"), r"lora: no file none\.bin"),
+        (("--scorer", "none"), "objective must be .* got 'none'"),
+        (("--judge", "none"), "objective must be .* got 'none'"),
+        (("--clip", "none"), "got 'none'"),
+        (("--checkpoint", "none/none"), "--prompts FILE is needed"),
+        (("--images", "1"), "images must be 2 to 100 a round, got 1"),
+        (("--steps", "0"), r"denoising_steps must be in \[1, 1000\], got 0"),
+        (("--proposer", "none"), "must be one of .* got 'none'"),
+        (("--kept",), "keeps no task that all of these systems have played"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_is_wrong_is_said_before_anything_is_loaded(
+    options: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from experiments.paper import setup
+    from experiments.paper.command import run
+
+    monkeypatch.setattr(setup, "load_pipeline", lambda *_: pytest.fail("loaded"))
+    results = str(tmp_path / "results.jsonl")
+    monkeypatch.setattr(sys, "argv", ["test", "--results", results, *options])
+    with pytest.raises(SystemExit, match=message):
+        run("preference", "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_lora_of_the_demo_can_be_trained(tmp_path: Path) -> None:
+    output = tmp_path / "lora.safetensors"
+    options = ("--smoke", "--folder", str(tmp_path / "state"), "--output", str(output))
+    done = command("train_demo_lora", *options)
+    assert done.returncode == 0, done.stderr
+    assert "preferred" in done.stdout
+    trained, shipped = load_file(output), load_file(LORA_FILE)
+    assert {n: v.shape for n, v in trained.items()} == {n: v.shape for n, v in shipped.items()}
+    assert all(".processor.to_" in name for name in shipped)
+    assert LORA_FILE.stat().st_size < 2**20
