@@ -2,63 +2,82 @@
 
 import csv
 import json
-import subprocess
+import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
+from experiments import train_demo_lora
+from experiments.paper import setup
+from experiments.paper.command import run
 from experiments.paper.systems import SYSTEMS
 from experiments.train_demo_lora import LORA_FILE
 
-ROOT = Path(__file__).parents[1]
 PROTOCOLS = ("preference", "target")
 
 
-def command(script: str, *options: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-W", "ignore", "-m", f"experiments.{script}", *options]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+@pytest.fixture
+def tell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command in this process, which has imported everything already."""
+
+    def run_it(protocol: str, *options: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["test", "--smoke", "--device", "cpu", *options])
+        run(protocol, "")
+        return capsys.readouterr().out
+
+    return run_it
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_smoke_is_played_once_and_told_again(protocol: str, tmp_path: Path) -> None:
-    results, table = tmp_path / "results.jsonl", tmp_path / "curves.csv"
-    options = ["--smoke", "--device", "cpu", "--results", str(results)]
-    drawn = ["--figure", str(tmp_path / "figure.png"), "--csv", str(table)]
-    done = command(f"{protocol}_feedback", *options, *drawn)
-    assert done.returncode == 0, done.stderr
-    assert "| FABRIC scores above the baseline | 2 |" in done.stdout
-    assert "Settings found in 2 trials on 1 other prompts" in done.stdout
+def test_smoke_is_played_once_and_told_again(
+    protocol: str, tell: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, curves = tmp_path / "results.jsonl", tmp_path / "curves.csv"
+    options = [protocol, "--results", str(results)]
+    done = tell(*options, "--figure", str(tmp_path / "figure.png"), "--csv", str(curves))
+    assert "| FABRIC scores above the baseline | 2 |" in done
+    assert "Settings found in 2 trials on 1 other prompts" in done
     lines = results.read_text().splitlines()
     assert len(lines) == 2 * len(SYSTEMS)
     assert (tmp_path / "figure.png").stat().st_size > 10_000
-    with table.open() as stream:
+    with curves.open() as stream:
         assert {row["system"] for row in csv.DictReader(stream)} == set(SYSTEMS)
 
-    # A kill in the middle of a line loses that line and nothing else, and what is kept is told
-    # without drawing anything.
+    # A kill in the middle of a line loses that line and nothing else.
     results.write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:40])
-    again = command(f"{protocol}_feedback", *options)
-    assert again.stdout == done.stdout
-    kept = command(f"{protocol}_feedback", *options, "--kept")
-    assert (kept.stdout, kept.stderr) == (done.stdout, "")
-    told = json.loads(command(f"{protocol}_feedback", *options, "--kept", "--json").stdout)
+    assert tell(*options) == done
+    assert len(results.read_text().splitlines()) == len(lines) + 1
+
+    # What is kept is told without drawing anything.
+    monkeypatch.setattr(setup, "load_pipeline", lambda *_: pytest.fail("loaded"))
+    assert tell(*options, "--kept") == done
+    told = json.loads(tell(*options, "--kept", "--json"))
     assert set(told) == {"curves", "verdicts", "search"}
     assert len(told["search"]) == 2
 
 
-def test_prompts_from_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_scripts_are_commands(
+    protocol: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["test", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module(f"experiments.{protocol}_feedback", run_name="__main__")
+    assert f"docs/data/paper-{protocol}.jsonl" in capsys.readouterr().out
+
+
+def test_prompts_from_a_file(tell: Callable[..., str], tmp_path: Path) -> None:
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("a cat\na dog\na fox\n", "utf-8")
-    done = command(
-        "preference_feedback",
-        *("--smoke", "--device", "cpu", "--prompts", str(prompts)),
-        *("--systems", "sd,fabric", "--results", str(tmp_path / "results.jsonl")),
+    done = tell(
+        *("preference", "--prompts", str(prompts), "--systems", "sd,fabric"),
+        *("--results", str(tmp_path / "results.jsonl")),
     )
-    assert done.returncode == 0, done.stderr
-    assert "Last round, mean over 2 prompts" in done.stdout
-    assert "judge, who chooses nothing" not in done.stdout  # nobody knows what they should show
+    assert "Last round, mean over 2 prompts" in done
+    assert "judge, who chooses nothing" not in done  # nobody knows what they should show
 
 
 @pytest.mark.parametrize(
@@ -85,9 +104,6 @@ def test_what_is_wrong_is_said_before_anything_is_loaded(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from experiments.paper import setup
-    from experiments.paper.command import run
-
     monkeypatch.setattr(setup, "load_pipeline", lambda *_: pytest.fail("loaded"))
     results = str(tmp_path / "results.jsonl")
     monkeypatch.setattr(sys, "argv", ["test", "--results", results, *options])
@@ -96,12 +112,14 @@ def test_what_is_wrong_is_said_before_anything_is_loaded(
     assert not list(tmp_path.iterdir())
 
 
-def test_lora_of_the_demo_can_be_trained(tmp_path: Path) -> None:
+def test_lora_of_the_demo_can_be_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "lora.safetensors"
     options = ("--smoke", "--folder", str(tmp_path / "state"), "--output", str(output))
-    done = command("train_demo_lora", *options)
-    assert done.returncode == 0, done.stderr
-    assert "preferred" in done.stdout
+    monkeypatch.setattr(sys, "argv", ["test", *options])
+    train_demo_lora.main()
+    assert "preferred" in capsys.readouterr().out
     trained, shipped = load_file(output), load_file(LORA_FILE)
     assert {n: v.shape for n, v in trained.items()} == {n: v.shape for n, v in shipped.items()}
     assert all(".processor.to_" in name for name in shipped)

@@ -64,18 +64,28 @@ def _draw(axis: Any, outcomes: Outcomes, measure: str, systems: Sequence[str]) -
     from matplotlib import colormaps
     from matplotlib.ticker import MaxNLocator
 
-    for name in systems:
+    for number, name in enumerate(systems):
         found = [(r, i) for r, i in enumerate(curve(outcomes[name], measure), 1) if i is not None]
         if not found:
             continue
-        colour = colormaps["tab20"](NUMBERS[name] * 2 % 20 + (NUMBERS[name] >= 10))
-        rounds, means = [r for r, _ in found], [i.mean for _, i in found]
-        axis.plot(rounds, means, color=colour, marker="o", markersize=3, label=SYSTEMS[name].title)
-        low, high = [i.low for _, i in found], [i.high for _, i in found]
-        axis.fill_between(rounds, low, high, color=colour, alpha=0.15, linewidth=0)
+        # Side by side, so that intervals do not hide each other.
+        at = [r + 0.05 * (number - (len(systems) - 1) / 2) for r, _ in found]
+        below, above = [i.mean - i.low for _, i in found], [i.high - i.mean for _, i in found]
+        axis.errorbar(
+            at,
+            [i.mean for _, i in found],
+            yerr=(below, above),
+            color=colormaps["tab20"](NUMBERS[name] * 2 % 20 + (NUMBERS[name] >= 10)),
+            marker="o",
+            markersize=3,
+            linewidth=1,
+            label=SYSTEMS[name].title,
+        )
+    rounds = max((len(outcomes[name][0].rounds) for name in systems), default=1)
+    axis.set_xlim(0.7, rounds + 0.3)
     axis.set_title(LABELS[measure], fontsize=9)
     axis.set_xlabel("round", fontsize=8)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.tick_params(labelsize=7)
     if axis.lines:
-        axis.legend(fontsize=6)
+        axis.legend(fontsize=5.5, framealpha=0.6)
