@@ -11,7 +11,7 @@ import pytest
 from safetensors.torch import load_file
 
 from experiments import train_demo_lora
-from experiments.paper import setup
+from experiments.paper import drawing
 from experiments.paper.command import run
 from experiments.paper.systems import SYSTEMS
 from experiments.train_demo_lora import LORA_FILE
@@ -52,7 +52,7 @@ def test_smoke_is_played_once_and_told_again(
     assert len(results.read_text().splitlines()) == len(lines) + 1
 
     # What is kept is told without drawing anything.
-    monkeypatch.setattr(setup, "load_pipeline", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr(drawing, "load_pipeline", lambda *_: pytest.fail("loaded"))
     assert tell(*options, "--kept") == done
     told = json.loads(tell(*options, "--kept", "--json"))
     assert set(told) == {"curves", "verdicts", "search"}
@@ -104,7 +104,7 @@ def test_what_is_wrong_is_said_before_anything_is_loaded(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(setup, "load_pipeline", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr(drawing, "load_pipeline", lambda *_: pytest.fail("loaded"))
     results = str(tmp_path / "results.jsonl")
     monkeypatch.setattr(sys, "argv", ["test", "--results", results, *options])
     with pytest.raises(SystemExit, match=message):

@@ -6,8 +6,10 @@ the bundled preference scorer stands in for the one and the bundled scorer for t
 is a classifier of another architecture that no search and no choice ever asks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -19,14 +21,30 @@ from experiments.demo_training.judge import CLASSES, name_attributes
 from experiments.demo_training.pixels import to_tensor
 from experiments.demo_training.taste import BACKGROUND_TASTE, PROMPT_TASTE, STYLE_TASTE
 from experiments.paper.tasks import Task
-from fabricbo import Objective
+from fabricbo import Objective, load_objective
 from fabricbo.scoring import evaluate
+from objectives.embedder import check_scorer, load_embedder
+from objectives.networks import Place
 
 Embed = Callable[[Sequence[Image.Image]], Tensor]
 """Images to unit vectors, `images channels`."""
 Scorer = Callable[[Sequence[Image.Image], Task], list[float]]
 
 JUDGE_FOLDER = Path(__file__).parents[2] / "tests" / "data" / "judge"
+
+
+@dataclass(frozen=True)
+class PanelChoice:
+    """Who is to look."""
+
+    scorer: str
+    """Objective that chooses feedback, unless a target does."""
+    scorer_options: Mapping[str, Any]
+    clip: str
+    """open_clip model for similarities."""
+    judge: str | None
+    """Objective that chooses nothing, `demo`, or nobody."""
+    device: str = "auto"
 
 
 class Panel:
@@ -39,6 +57,30 @@ class Panel:
     def judge(self, images: Sequence[Image.Image], task: Task) -> list[float]:
         """Return the judge's numbers; none without a judge."""
         return [] if self._judge is None else self._judge(images, task)
+
+
+def make_panel(choice: PanelChoice, *, of_target: bool) -> Panel:
+    """Find everybody, without loading a network.
+
+    Args:
+        choice: who is to look.
+        of_target: whether feedback is chosen by similarity to a target.
+
+    Raises:
+        ObjectiveError: one of them cannot be found.
+    """
+    check_scorer(choice.clip)
+    place = Place(choice.device)
+
+    def embed(images: Sequence[Image.Image]) -> Tensor:
+        return load_embedder(choice.clip, place).images(images)
+
+    by_preference = by_objective(load_objective(choice.scorer, choice.scorer_options))
+    scorer = by_target(embed) if of_target else by_preference
+    if choice.judge == "demo":
+        return Panel(scorer, embed, demo_judge(of_target=of_target))
+    judge = None if choice.judge is None else by_objective(load_objective(choice.judge))
+    return Panel(scorer, embed, judge)
 
 
 def by_objective(objective: Objective) -> Scorer:

@@ -21,21 +21,20 @@ SEARCHED = SYSTEMS["fabric"]
 
 def found_settings(setup: Setup) -> list[Tried]:
     """Return the trials of the search, those that are missing played now; none if not needed."""
-    options = setup.options
-    if not any(system.found for system in options.systems.values()):
+    if not any(system.found for system in setup.systems.values()):
         return []
-    file = search_file(options.results)
+    file, trials = search_file(setup.results), setup.searching.trials
     key = fingerprint(*(setup.key(task, SEARCHED, setup.hand) for task in setup.tuning))
-    if options.kept or len(kept_trials(file, key)) >= options.trials:
-        return kept_trials(file, key)[: options.trials]
+    if setup.kept or len(kept_trials(file, key)) >= trials:
+        return kept_trials(file, key)[:trials]
     tuning = with_demo_targets(setup, setup.tuning)
 
     def measure(params: FabricParams) -> list[tuple[RoundResult, ...]]:
         artist = setup.artist(False)
         return [play(task, SEARCHED, params, artist, setup.panel, setup.plan) for task in tuning]
 
-    proposer = make_proposer(options.proposer)
-    return search(proposer, measure, space(setup.hand), trials=options.trials, file=file, key=key)
+    proposer = make_proposer(setup.searching.proposer)
+    return search(proposer, measure, space(setup.hand), trials=trials, file=file, key=key)
 
 
 def search_file(results: Path) -> Path:
@@ -48,14 +47,14 @@ def played(setup: Setup, tried: list[Tried]) -> Outcomes:
 
     Only tasks that all systems have played are returned.
     """
-    results, found = Results(setup.options.results), best(tried).params if tried else None
+    results, found = Results(setup.results), best(tried).params if tried else None
     systems = {
         name: system
-        for name, system in setup.options.systems.items()
+        for name, system in setup.systems.items()
         if found is not None or not system.found
     }
     tasks = setup.tasks
-    if not setup.options.kept:
+    if not setup.kept:
         tasks = with_demo_targets(setup, tasks)
     by_task = [_play_task(setup, task, systems, found, results) for task in tasks]
     complete = [row for row in by_task if len(row) == len(systems)]
@@ -77,12 +76,12 @@ def _play_task(
         spent = [one.evaluations for one in outcomes[EQUAL_TO].rounds] if name == BEST_OF_N else []
         key = fingerprint(setup.key(task, system, params), spent)
         outcome = results.get(name, task.index, key)
-        if outcome is None and not setup.options.kept:
+        if outcome is None and not setup.kept:
             outcome = Outcome(name, task.index, key, _play(setup, task, system, params, spent))
             outcome = results.add(outcome)
         if outcome is not None:
             outcomes[name] = outcome
-    if not setup.options.kept:
+    if not setup.kept:
         print(json.dumps({"task": task.index, "prompt": task.prompt}), file=sys.stderr, flush=True)
     return outcomes
 
