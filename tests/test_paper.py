@@ -21,7 +21,7 @@ from experiments.paper.lora_training import WEIRD, Drawn, choose, published_name
 from experiments.paper.panel import Panel, demo_judge, diversity, similarity
 from experiments.paper.results import Outcome, Results, RoundResult, fingerprint
 from experiments.paper.rounds import Artist, Plan, best_of_n, play
-from experiments.paper.search import best, kept_trials, search, space
+from experiments.paper.search import Found, SearchFile, search, space
 from experiments.paper.systems import EQUAL_TO, HAND, SYSTEMS
 from experiments.paper.tasks import TUNING_FIRST, Task, TasksError, demo_tasks, file_tasks
 from fabricbo.demo import references
@@ -297,19 +297,38 @@ def test_search_goes_on_where_it_stopped_and_never_costs_more_than_the_hand_sett
 
     file, where = tmp_path / "search.jsonl", space(hand)
 
-    def run(trials: int, key: str = "k") -> list[Any]:
-        proposer = make_proposer("sobol")
-        return search(proposer, measure, where, trials=trials, file=file, key=key)
+    def run(trials: int, key: str = "k") -> Found:
+        return search(make_proposer("sobol"), measure, where, trials, SearchFile(file, key))
 
     whole = run(6)
+    assert run(6) == whole
+    assert len(tried_by) == 6
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:3]) + '{"key": "k", "pa')
-    again = run(6)
-    assert again == whole == kept_trials(file, "k")
+    assert SearchFile(file, "k").found(6) is None
+    assert run(6) == whole
     assert len(tried_by) == 9
-    assert whole[0].params == hand
-    assert all(one.evaluations <= whole[0].evaluations for one in whole)
-    assert best(whole).mean == max(one.mean for one in whole)
-    assert run(1, "other")[0].key == "other"
+    assert whole.trials[0].params == hand
+    assert all(one.evaluations <= whole.trials[0].evaluations for one in whole.trials)
+    assert whole.trials[whole.chosen].mean == max(one.mean for one in whole.trials)
+    assert whole.evaluations == sum(one.evaluations for one in whole.trials)
+    assert run(1, "other").params == hand
+
+
+def test_surrogate_chooses_by_what_it_expects(tmp_path: Path) -> None:
+    """Prompts differ a lot; told as gains over the hand settings, the best weight is found."""
+    hand = FabricParams(feedback_end=0.8, max_weight=0.3, guidance_scale=6.0)
+
+    def measure(params: FabricParams) -> list[tuple[RoundResult, ...]]:
+        gain = 1 - (params.max_weight * (params.feedback_end - params.feedback_start) - 0.6) ** 2
+        scores = [5.0 * prompt + gain + 0.02 * (prompt % 3) for prompt in range(6)]
+        return [(RoundResult((s, s), (), None, None, 0.0, 1),) for s in scores]
+
+    file = SearchFile(tmp_path / "search.jsonl", "k")
+    found = search(make_proposer("fabricbo"), measure, space(hand), 9, file)
+    assert found.chosen > 0
+    true_gain = found.trials[found.chosen].mean - found.trials[0].mean
+    assert found.expected == pytest.approx(true_gain, abs=0.05)
+    assert file.found(9) == found
 
 
 # Curves

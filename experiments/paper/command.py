@@ -15,7 +15,7 @@ from experiments.paper.directions import table as table_of_verdicts
 from experiments.paper.figures import figure
 from experiments.paper.options import make_setup, read_options
 from experiments.paper.playing import found_settings, played
-from experiments.paper.search import Tried, best
+from experiments.paper.search import Found
 from experiments.paper.systems import SYSTEMS
 from fabricbo import ObjectiveError
 
@@ -28,16 +28,16 @@ def run(protocol: str, description: str) -> None:
     torch.set_num_threads(options.threads)
     try:
         setup = make_setup(protocol, options)
-        tried = found_settings(setup)
-        outcomes = played(setup, tried)
+        found = found_settings(setup)
+        outcomes = played(setup, found)
     except (ValueError, FileNotFoundError, ObjectiveError) as error:
         raise SystemExit(str(error)) from error
     if not outcomes:
         raise SystemExit(f"{options.results} keeps no task that all of these systems have played")
-    _report(outcomes, tried, options)
+    _report(outcomes, found, options)
 
 
-def _report(outcomes: Outcomes, tried: list[Tried], options: argparse.Namespace) -> None:
+def _report(outcomes: Outcomes, found: Found | None, options: argparse.Namespace) -> None:
     verdicts, rivals = check(outcomes, DIRECTIONS), check(outcomes, RIVALS)
     falls = diversity_by_round(outcomes)
     verdicts += [] if falls is None else [falls]
@@ -46,25 +46,25 @@ def _report(outcomes: Outcomes, tried: list[Tried], options: argparse.Namespace)
     if options.figure:
         figure(outcomes, options.figure)
     if options.json:
-        print(json.dumps(_as_json(outcomes, [*verdicts, *rivals], tried)))
+        print(json.dumps(_as_json(outcomes, [*verdicts, *rivals], found)))
         return
     print(_table(outcomes))
-    for title, found in (("What the paper shows", verdicts), ("Rivals", rivals)):
-        if found:
-            print(f"\n{title}:\n\n{table_of_verdicts(found)}")
-    if tried:
-        print(f"\n{_told(tried)}")
+    for title, told in (("What the paper shows", verdicts), ("Rivals", rivals)):
+        if told:
+            print(f"\n{title}:\n\n{table_of_verdicts(told)}")
+    if found is not None:
+        print(f"\n{_told(found)}")
 
 
-def _told(tried: list[Tried]) -> str:
-    chosen = best(tried)
+def _told(found: Found) -> str:
     names = ("feedback_start", "feedback_end", "max_weight", "neg_scale")
-    settings = ", ".join(f"{name} {getattr(chosen.params, name):.3g}" for name in names)
-    spent = sum(one.evaluations for one in tried)
+    settings = ", ".join(f"{name} {getattr(found.params, name):.3g}" for name in names)
+    chosen, hand = found.trials[found.chosen], found.trials[0]
     return (
-        f"Settings found in {len(tried)} trials on {len(chosen.values)} other prompts, "
-        f"{spent} U-Net evaluations: {settings}; last round there {chosen.mean:.3f}, "
-        f"with the hand settings {tried[0].mean:.3f}"
+        f"Settings found in {len(found.trials)} trials on {len(hand.values)} other prompts, "
+        f"{found.evaluations} U-Net evaluations: {settings}; rounds with feedback there "
+        f"{chosen.mean:.3f}, with the hand settings {hand.mean:.3f}, expected gain "
+        f"{found.expected:.3f} ± {found.standard_error:.3f}"
     )
 
 
@@ -97,12 +97,14 @@ def _write_csv(outcomes: Outcomes, file: Path) -> None:
         writer.writerows(rows)
 
 
-def _as_json(outcomes: Outcomes, verdicts: list[Verdict], tried: list[Tried]) -> dict[str, Any]:
+def _as_json(outcomes: Outcomes, verdicts: list[Verdict], found: Found | None) -> dict[str, Any]:
     """Return one object: curves, verdicts, and what was tried."""
+    trials = () if found is None else found.trials
     return {
         "curves": as_rows(outcomes),
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "search": [
-            {**vars(one), "params": one.params.to_json(), "mean": one.mean} for one in tried
+            {**vars(one), "params": one.params.to_json(), "mean": one.mean} for one in trials
         ],
+        "found": None if found is None else found.params.to_json(),
     }

@@ -144,8 +144,8 @@ def _parser(protocol: str, description: str) -> argparse.ArgumentParser:
         default=tuple(SYSTEMS),
         help=f"default: {','.join(SYSTEMS)}",
     )
-    parser.add_argument("--tuning", type=int, default=6, help="other prompts, to search on")
-    parser.add_argument("--trials", type=int, default=16, help="of the search")
+    parser.add_argument("--tuning", type=int, default=16, help="other prompts, to search on")
+    parser.add_argument("--trials", type=int, default=12, help="of the search")
     parser.add_argument("--proposer", default="fabricbo", help="who searches")
     results = Path(f".benchmark/paper-{protocol}.jsonl")
     parser.add_argument("--results", type=Path, default=results)

@@ -2,13 +2,13 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from experiments.paper.curves import Outcomes
 from experiments.paper.results import Outcome, Results, RoundResult, fingerprint
 from experiments.paper.rounds import best_of_n, play
-from experiments.paper.search import Tried, best, kept_trials, search, space
+from experiments.paper.search import Found, SearchFile, search, space
 from experiments.paper.setup import Setup, with_demo_targets
 from experiments.paper.systems import BEST_OF_N, EQUAL_TO, SYSTEMS, System
 from experiments.paper.tasks import Task
@@ -19,22 +19,25 @@ SEARCHED = SYSTEMS["fabric"]
 """Whose settings are searched."""
 
 
-def found_settings(setup: Setup) -> list[Tried]:
-    """Return the trials of the search, those that are missing played now; none if not needed."""
+def found_settings(setup: Setup) -> Found | None:
+    """Return what the search found, missing trials played now; None where nobody needs it.
+
+    None too where only what is kept is told, and the search has not come to its end.
+    """
     if not any(system.found for system in setup.systems.values()):
-        return []
-    file, trials = search_file(setup.results), setup.searching.trials
+        return None
     key = fingerprint(*(setup.key(task, SEARCHED, setup.hand) for task in setup.tuning))
-    if setup.kept or len(kept_trials(file, key)) >= trials:
-        return kept_trials(file, key)[:trials]
+    file, trials = SearchFile(search_file(setup.results), key), setup.searching.trials
+    if setup.kept or file.found(trials):
+        return file.found(trials)
     tuning = with_demo_targets(setup, setup.tuning)
 
-    def measure(params: FabricParams) -> list[tuple[RoundResult, ...]]:
+    def measure(params: FabricParams) -> list[Sequence[RoundResult]]:
         artist = setup.artist(False)
         return [play(task, SEARCHED, params, artist, setup.panel, setup.plan) for task in tuning]
 
     proposer = make_proposer(setup.searching.proposer)
-    return search(proposer, measure, space(setup.hand), trials=trials, file=file, key=key)
+    return search(proposer, measure, space(setup.hand), trials, file)
 
 
 def search_file(results: Path) -> Path:
@@ -42,12 +45,12 @@ def search_file(results: Path) -> Path:
     return results.with_name(f"{results.stem}-search.jsonl")
 
 
-def played(setup: Setup, tried: list[Tried]) -> Outcomes:
+def played(setup: Setup, search_end: Found | None) -> Outcomes:
     """Play every system on every task; tasks are complete before the next one begins.
 
     Only tasks that all systems have played are returned.
     """
-    results, found = Results(setup.results), best(tried).params if tried else None
+    results, found = Results(setup.results), search_end and search_end.params
     systems = {
         name: system
         for name, system in setup.systems.items()
