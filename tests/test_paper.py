@@ -15,7 +15,15 @@ import torch
 from PIL import Image
 
 from experiments.paper.cost import Meter, plain_evaluations
-from experiments.paper.curves import MEASURES, Interval, as_rows, bootstrap, curve, difference
+from experiments.paper.curves import (
+    MEASURES,
+    Interval,
+    as_rows,
+    bootstrap,
+    centred_curve,
+    curve,
+    difference,
+)
 from experiments.paper.directions import DIRECTIONS, RIVALS, Direction, check, table
 from experiments.paper.lora_training import WEIRD, Drawn, choose, published_names
 from experiments.paper.panel import Panel, demo_judge, diversity, similarity
@@ -384,6 +392,18 @@ def test_differences_are_taken_prompt_by_prompt() -> None:
     assert last is not None
     assert (last.low, last.mean, last.high) == pytest.approx((0.5, 0.5, 0.5))
     assert curve(OUTCOMES["sd"], "liked")[0] is None
+
+
+def test_centred_curves_keep_their_means_and_lose_the_spread_of_prompts() -> None:
+    plain = curve(OUTCOMES["sd"], "score")
+    centred = centred_curve(OUTCOMES, "score", "sd", "sd")
+    for one, other in zip(plain, centred, strict=True):
+        assert one is not None
+        assert other is not None
+        assert other.mean == pytest.approx(one.mean)
+        assert other.high - other.low < 1e-9 < one.high - one.low
+    assert centred_curve(OUTCOMES, "liked", "fabric", "sd")[0] is None
+    assert centred_curve(OUTCOMES, "score", "sd", "none") == plain
 
 
 def test_best_so_far_never_falls_and_is_judged_as_the_image_it_is() -> None:

@@ -84,6 +84,7 @@ def test_prompts_from_a_file(tell: Callable[..., str], tmp_path: Path) -> None:
     ("options", "message"),
     [
         (("--systems", "sd,none"), "--systems must be of sd, .*got 'none'"),
+        (("--systems", "sd,best-of-n"), "best-of-n spends what fabric does"),
         (("--prompts", "none.csv"), r"prompts: no file none\.csv"),
         (("--lora", "none.safetensors"), r"lora: no file none\.safetensors"),
         (("--lora", "none.bin"), r"lora: no file none\.bin"),

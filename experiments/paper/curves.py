@@ -97,6 +97,24 @@ def curve(outcomes: Sequence[Outcome], measure: str) -> list[Interval | None]:
     return [None if np.isnan(column).any() else bootstrap(column) for column in columns]
 
 
+def centred_curve(
+    outcomes: Outcomes, measure: str, system: str, baseline: str
+) -> list[Interval | None]:
+    """Return a measure by round, every prompt shifted by its level under the baseline.
+
+    The shifts come to nothing on average; the intervals then show what systems differ by, not what
+    prompts do. Without the baseline nothing is shifted.
+    """
+    found = values(outcomes[system], measure)
+    if baseline in outcomes:
+        rounds = values(outcomes[baseline], measure)
+        known = rounds[:, ~np.isnan(rounds).any(0)]
+        if known.size:
+            levels = known.mean(1)
+            found = found - (levels - levels.mean())[:, None]
+    return [None if np.isnan(column).any() else bootstrap(column) for column in found.T]
+
+
 def difference(outcomes: Outcomes, measure: str, one: str, other: str) -> list[Interval | None]:
     """Return how much more one system has of a measure than another, by round, prompt by prompt."""
     first, second = (values(outcomes[name], measure) for name in (one, other))

@@ -1,18 +1,24 @@
-"""The paper's figures: measures by round, with bootstrap intervals over prompts."""
+"""The paper's figures: measures by round, with bootstrap intervals over prompts.
+
+Prompts differ in score by several times what systems do. So that the intervals show what systems
+differ by, every prompt's scores are shifted by how much the baseline's mean over its rounds is
+above or below that of all prompts, which leaves the curves themselves as they are.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.paper.curves import Outcomes, curve
+from experiments.paper.curves import Outcomes, centred_curve, curve
 from experiments.paper.systems import BEST_OF_N, SYSTEMS
 
 PAPER = ("sd", "sd-lora", "fabric", "fabric-lora")
 FOUND = ("sd", "fabric", "fabric-found", "fabric-lora", "fabric-lora-found")
-ABLATIONS = (
+RIVALS = ("sd", BEST_OF_N, "fabric", "fabric-found", "fabric-lora", "fabric-lora-found")
+WINDOWS = (
     *("fabric", "fabric-liked", "fabric-first-half", "fabric-second-half", "fabric-all-steps"),
-    "fabric-dropout",
 )
+DROPOUT = ("sd", "fabric", "fabric-dropout")
 LABELS = {
     "score": "score, mean of the round",
     "score_min": "score, worst of the round",
@@ -25,35 +31,35 @@ LABELS = {
     "judge_best": "judge of the best so far",
 }
 PANELS: tuple[tuple[str, Sequence[str]], ...] = (
-    ("score", PAPER),
-    ("score_min", PAPER),
-    ("score_max", PAPER),
-    ("judge", PAPER),
-    ("liked", PAPER),
-    ("disliked", PAPER),
-    ("diversity", PAPER),
+    *((measure, PAPER) for measure in ("score", "score_min", "score_max", "judge")),
+    *((measure, PAPER) for measure in ("liked", "disliked", "diversity")),
     ("score", FOUND),
-    ("score", ABLATIONS),
-    ("diversity", ABLATIONS),
-    ("best", ("sd", BEST_OF_N, "fabric", "fabric-found", "fabric-lora", "fabric-lora-found")),
-    ("judge_best", ("sd", BEST_OF_N, "fabric", "fabric-found", "fabric-lora", "fabric-lora-found")),
+    ("judge", FOUND),
+    ("best", RIVALS),
+    ("judge_best", RIVALS),
+    *((measure, WINDOWS) for measure in ("score", "diversity")),
+    *((measure, DROPOUT) for measure in ("score", "diversity")),
 )
 COLUMNS = 4
+BASELINE = "sd"
+SIMILARITIES = ("liked", "disliked", "diversity")
 NUMBERS = {name: number for number, name in enumerate(SYSTEMS)}
 
 
 def figure(outcomes: Outcomes, file: Path) -> None:
-    """Draw all panels for which there are systems."""
+    """Draw all panels in which there are two systems or more to compare."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    rows = -(-len(PANELS) // COLUMNS)
+    present = [(m, [name for name in systems if name in outcomes]) for m, systems in PANELS]
+    panels = [panel for panel in present if len(panel[1]) > 1] or present[:1]
+    rows = -(-len(panels) // COLUMNS)
     plot, axes = pyplot.subplots(rows, COLUMNS, figsize=(3.5 * COLUMNS, 2.9 * rows), squeeze=False)
-    for axis, (measure, systems) in zip(axes.flat, PANELS, strict=False):
-        _draw(axis, outcomes, measure, [name for name in systems if name in outcomes])
-    for axis in axes.flat[len(PANELS) :]:
+    for axis, (measure, systems) in zip(axes.flat, panels, strict=False):
+        _draw(axis, outcomes, measure, systems)
+    for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     plot.tight_layout()
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +71,12 @@ def _draw(axis: Any, outcomes: Outcomes, measure: str, systems: Sequence[str]) -
     from matplotlib.ticker import MaxNLocator
 
     for number, name in enumerate(systems):
-        found = [(r, i) for r, i in enumerate(curve(outcomes[name], measure), 1) if i is not None]
+        by_round = (
+            curve(outcomes[name], measure)
+            if measure in SIMILARITIES
+            else centred_curve(outcomes, measure, name, BASELINE)
+        )
+        found = [(r, i) for r, i in enumerate(by_round, 1) if i is not None]
         if not found:
             continue
         # Side by side, so that intervals do not hide each other.

@@ -12,7 +12,16 @@ from experiments.paper.drawing import SCHEDULERS, Drawing
 from experiments.paper.panel import PanelChoice, make_panel
 from experiments.paper.rounds import Artist, Plan
 from experiments.paper.setup import Searching, Setup
-from experiments.paper.systems import HAND, IMAGES, NEGATIVE_PROMPT, ROUNDS, SYSTEMS, System
+from experiments.paper.systems import (
+    BEST_OF_N,
+    EQUAL_TO,
+    HAND,
+    IMAGES,
+    NEGATIVE_PROMPT,
+    ROUNDS,
+    SYSTEMS,
+    System,
+)
 from experiments.paper.tasks import Task, demo_tasks, file_tasks
 from experiments.train_demo_lora import LORA_FILE
 from fabricbo.proposers import check_proposer
@@ -104,6 +113,8 @@ def _systems(options: argparse.Namespace, *, with_lora: bool) -> dict[str, Syste
     unknown = [name for name in options.systems if name not in SYSTEMS]
     if unknown:
         raise ValueError(f"--systems must be of {', '.join(SYSTEMS)}, got {unknown[0]!r}")
+    if BEST_OF_N in options.systems and EQUAL_TO not in options.systems:
+        raise ValueError(f"{BEST_OF_N} spends what {EQUAL_TO} does: --systems must name both")
     wanted = {name: system for name, system in SYSTEMS.items() if name in options.systems}
     # Without a LoRA file, those that need none.
     return {name: system for name, system in wanted.items() if with_lora or not system.lora}

@@ -48,7 +48,8 @@ def search_file(results: Path) -> Path:
 def played(setup: Setup, search_end: Found | None) -> Outcomes:
     """Play every system on every task; tasks are complete before the next one begins.
 
-    Only tasks that all systems have played are returned.
+    Only tasks that all systems have played are returned. Where only what is kept is told, systems
+    of which nothing is kept are left out.
     """
     results, found = Results(setup.results), search_end and search_end.params
     systems = {
@@ -60,8 +61,9 @@ def played(setup: Setup, search_end: Found | None) -> Outcomes:
     if not setup.kept:
         tasks = with_demo_targets(setup, tasks)
     by_task = [_play_task(setup, task, systems, found, results) for task in tasks]
-    complete = [row for row in by_task if len(row) == len(systems)]
-    return {name: [row[name] for row in complete] for name in systems if complete}
+    present = [name for name in systems if any(name in row for row in by_task)]
+    complete = [row for row in by_task if len(row) == len(present)]
+    return {name: [row[name] for row in complete] for name in present if complete}
 
 
 def _play_task(
@@ -74,7 +76,7 @@ def _play_task(
     outcomes: dict[str, Outcome] = {}
     for name, system in systems.items():
         if name == BEST_OF_N and EQUAL_TO not in outcomes:
-            continue
+            continue  # not kept
         params = system.params(setup.hand, found)
         spent = [one.evaluations for one in outcomes[EQUAL_TO].rounds] if name == BEST_OF_N else []
         key = fingerprint(setup.key(task, system, params), spent)
