@@ -55,7 +55,7 @@ def test_smoke_is_played_once_and_told_again(
     monkeypatch.setattr(drawing, "load_pipeline", lambda *_: pytest.fail("loaded"))
     assert tell(*options, "--kept") == done
     told = json.loads(tell(*options, "--kept", "--json"))
-    assert set(told) == {"curves", "verdicts", "search"}
+    assert set(told) == {"curves", "verdicts", "search", "found"}
     assert len(told["search"]) == 2
 
 
