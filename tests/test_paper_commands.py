@@ -113,6 +113,16 @@ def test_what_is_wrong_is_said_before_anything_is_loaded(
     assert not list(tmp_path.iterdir())
 
 
+def test_networks_that_are_missing_are_missed_before_anything_is_drawn(
+    tell: Callable[..., str], tmp_path: Path
+) -> None:
+    results = tmp_path / "results.jsonl"
+    options = ("preference", "--results", str(results), "--scorer-options", "{}")
+    with pytest.raises(SystemExit, match="yuvalkirstain/PickScore_v1"):
+        tell(*options)
+    assert not list(tmp_path.iterdir())
+
+
 def test_lora_of_the_demo_can_be_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ from experiments.paper.figures import figure
 from experiments.paper.options import make_setup, read_options
 from experiments.paper.playing import found_settings, played
 from experiments.paper.search import Found
+from experiments.paper.setup import load_networks
 from experiments.paper.systems import SYSTEMS
 from fabricbo import ObjectiveError
 
@@ -28,6 +29,8 @@ def run(protocol: str, description: str) -> None:
     torch.set_num_threads(options.threads)
     try:
         setup = make_setup(protocol, options)
+        if not setup.kept:
+            load_networks(setup)
         found = found_settings(setup)
         outcomes = played(setup, found)
     except (ValueError, FileNotFoundError, ObjectiveError) as error:

@@ -22,7 +22,7 @@ from experiments.demo_training.pixels import to_tensor
 from experiments.demo_training.taste import BACKGROUND_TASTE, PROMPT_TASTE, STYLE_TASTE
 from experiments.paper.tasks import Task
 from fabricbo import Objective, load_objective
-from fabricbo.scoring import evaluate
+from fabricbo.scoring import Placement, evaluate, prepare
 from objectives.embedder import check_scorer, load_embedder
 from objectives.networks import Place
 
@@ -50,9 +50,22 @@ class PanelChoice:
 class Panel:
     """Everybody who looks at images."""
 
-    def __init__(self, scorer: Scorer, embed: Embed, judge: Scorer | None = None) -> None:
-        """Bring together who chooses, what is similar, and who judges."""
-        self.scorer, self.embed, self._judge = scorer, embed, judge
+    def __init__(
+        self,
+        scorer: Scorer,
+        embed: Embed,
+        judge: Scorer | None = None,
+        load: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Bring together who chooses, what is similar, and who judges.
+
+        Args:
+            scorer: chooses.
+            embed: images as vectors.
+            judge: chooses nothing.
+            load: loads all their networks.
+        """
+        self.scorer, self.embed, self._judge, self.load = scorer, embed, judge, load
 
     def judge(self, images: Sequence[Image.Image], task: Task) -> list[float]:
         """Return the judge's numbers; none without a judge."""
@@ -75,12 +88,23 @@ def make_panel(choice: PanelChoice, *, of_target: bool) -> Panel:
     def embed(images: Sequence[Image.Image]) -> Tensor:
         return load_embedder(choice.clip, place).images(images)
 
-    by_preference = by_objective(load_objective(choice.scorer, choice.scorer_options))
-    scorer = by_target(embed) if of_target else by_preference
+    there = Placement(choice.device)
+    named = [] if of_target else [load_objective(choice.scorer, choice.scorer_options, there)]
+    scorer = by_target(embed) if of_target else by_objective(named[0])
     if choice.judge == "demo":
-        return Panel(scorer, embed, demo_judge(of_target=of_target))
-    judge = None if choice.judge is None else by_objective(load_objective(choice.judge))
-    return Panel(scorer, embed, judge)
+        judge: Scorer | None = demo_judge(of_target=of_target)
+    elif choice.judge is None:
+        judge = None
+    else:
+        named.append(load_objective(choice.judge, placement=there))
+        judge = by_objective(named[-1])
+
+    def load() -> None:
+        load_embedder(choice.clip, place)
+        for objective in named:
+            prepare(objective)
+
+    return Panel(scorer, embed, judge, load)
 
 
 def by_objective(objective: Objective) -> Scorer:

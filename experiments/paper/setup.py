@@ -61,6 +61,19 @@ class Setup:
         ]
 
 
+def load_networks(setup: Setup) -> None:
+    """Load all networks, so that what is missing is missed before anything is drawn.
+
+    Raises:
+        ObjectiveError: a scorer is neither here nor can it be fetched.
+        FileNotFoundError: the checkpoint is neither here nor can it be fetched.
+        ValueError: the checkpoint cannot be used, or the LoRA does not fit it.
+    """
+    setup.panel.load()
+    for with_lora in sorted({system.lora for system in setup.systems.values()}):
+        setup.artist(with_lora)
+
+
 def with_demo_targets(setup: Setup, tasks: list[Task]) -> list[Task]:
     """Give tasks the targets that the bundled checkpoint draws from the whole caption."""
     if setup.protocol != "target":
