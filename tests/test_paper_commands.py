@@ -31,20 +31,31 @@ def tell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return run_it
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    ("protocol", "systems"),
+    [
+        ("preference", tuple(SYSTEMS)),
+        ("target", ("sd", "fabric", "fabric-found", "best-of-n")),  # the same code, so a few do
+    ],
+    ids=PROTOCOLS,
+)
 def test_smoke_is_played_once_and_told_again(
-    protocol: str, tell: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    protocol: str,
+    systems: tuple[str, ...],
+    tell: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     results, curves = tmp_path / "results.jsonl", tmp_path / "curves.csv"
-    options = [protocol, "--results", str(results)]
+    options = [protocol, "--results", str(results), "--systems", ",".join(systems)]
     done = tell(*options, "--figure", str(tmp_path / "figure.png"), "--csv", str(curves))
     assert "| FABRIC scores above the baseline | 2 |" in done
     assert "Settings found in 2 trials on 1 other prompts" in done
     lines = results.read_text().splitlines()
-    assert len(lines) == 2 * len(SYSTEMS)
+    assert len(lines) == 2 * len(systems)
     assert (tmp_path / "figure.png").stat().st_size > 10_000
     with curves.open() as stream:
-        assert {row["system"] for row in csv.DictReader(stream)} == set(SYSTEMS)
+        assert {row["system"] for row in csv.DictReader(stream)} == set(systems)
 
     # A kill in the middle of a line loses that line and nothing else.
     results.write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:40])
