@@ -100,6 +100,8 @@ def test_prompts_from_a_file(tell: Callable[..., str], tmp_path: Path) -> None:
         (("--lora", "none.safetensors"), r"lora: no file none\.safetensors"),
         (("--lora", "none.bin"), r"lora: no file none\.bin"),
         (("--scorer", "none"), "objective must be .* got 'none'"),
+        (("--scorer", "palette-distance"), "palette-distance"),
+        (("--judge", "vendi"), "vendi cannot choose or judge images"),
         (("--judge", "none"), "objective must be .* got 'none'"),
         (("--clip", "none"), "got 'none'"),
         (("--checkpoint", "none/none"), "--prompts FILE is needed"),

@@ -21,8 +21,8 @@ from experiments.demo_training.judge import CLASSES, name_attributes
 from experiments.demo_training.pixels import to_tensor
 from experiments.demo_training.taste import BACKGROUND_TASTE, PROMPT_TASTE, STYLE_TASTE
 from experiments.paper.tasks import Task
-from fabricbo import Objective, load_objective
-from fabricbo.scoring import Placement, evaluate, prepare
+from fabricbo import Objective, ObjectiveError, load_objective
+from fabricbo.scoring import Placement, declaration, evaluate, prepare
 from objectives.embedder import check_scorer, load_embedder
 from objectives.networks import Place
 
@@ -90,13 +90,15 @@ def make_panel(choice: PanelChoice, *, of_target: bool) -> Panel:
 
     there = Placement(choice.device)
     named = [] if of_target else [load_objective(choice.scorer, choice.scorer_options, there)]
-    scorer = by_target(embed) if of_target else by_objective(named[0])
-    if choice.judge == "demo":
-        judge: Scorer | None = demo_judge(of_target=of_target)
-    elif choice.judge is None:
-        judge = None
-    else:
+    if choice.judge is not None and choice.judge != "demo":
         named.append(load_objective(choice.judge, placement=there))
+    for objective in named:
+        _check(objective)
+    scorer = by_target(embed) if of_target else by_objective(named[0])
+    judge: Scorer | None = None
+    if choice.judge == "demo":
+        judge = demo_judge(of_target=of_target)
+    elif choice.judge is not None:
         judge = by_objective(named[-1])
 
     def load() -> None:
@@ -105,6 +107,16 @@ def make_panel(choice: PanelChoice, *, of_target: bool) -> Panel:
             prepare(objective)
 
     return Panel(scorer, embed, judge, load)
+
+
+def _check(objective: Objective) -> None:
+    declared = declaration(objective)
+    if declared.per != "image" or declared.direction != "maximize":
+        raise ObjectiveError(
+            f"{declared.name} cannot choose or judge images: an objective that is maximized and "
+            f"returns one number an image is needed, this one is {declared.direction}d and returns "
+            f"one a {declared.per}"
+        )
 
 
 def by_objective(objective: Objective) -> Scorer:

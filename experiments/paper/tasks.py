@@ -87,14 +87,16 @@ def file_tasks(
     if with_targets and file.suffix == ".txt":
         raise TasksError("prompts with targets need a .csv or .parquet file with a column image")
     rows = [row for row in readers[file.suffix](file) if str(row.get("prompt") or "").strip()]
-    if len(rows) < count + tuning:
+    taken = {row["prompt"] for row in rows[:count]}
+    others = [row for row in rows[count:] if row["prompt"] not in taken]
+    if len(rows) < count or len(others) < tuning:
         raise TasksError(
-            f"{file} has {len(rows)} prompts; {count} to report and {tuning} to search settings on "
-            "are needed: ask for fewer with --count and --tuning"
+            f"{file} has {len(rows)} prompts; {count} to report and {tuning} others to search "
+            "settings on are needed: ask for fewer with --count and --tuning"
         )
-    reported, others = rows[:count], rows[len(rows) - tuning :]
+    others = others[len(others) - tuning :]
     return (
-        [_task(file, i, row, with_targets) for i, row in enumerate(reported)],
+        [_task(file, i, row, with_targets) for i, row in enumerate(rows[:count])],
         [_task(file, TUNING_FIRST + i, row, with_targets) for i, row in enumerate(others)],
     )
 
