@@ -32,9 +32,15 @@ class Verdict:
 
 DIRECTIONS: tuple[Direction, ...] = (
     Direction("FABRIC scores above the baseline", "score", "fabric", "sd", every_round=True),
-    Direction("so does its best image of the round", "score_max", "fabric", "sd"),
-    Direction("and its worst", "score_min", "fabric", "sd"),
-    Direction("the judge, who chooses nothing, agrees", "judge", "fabric", "sd"),
+    Direction(
+        "FABRIC's best image of a round scores above the baseline's", "score_max", "fabric", "sd"
+    ),
+    Direction(
+        "FABRIC's worst image of a round scores above the baseline's", "score_min", "fabric", "sd"
+    ),
+    Direction(
+        "the judge, who chooses nothing, sees FABRIC above the baseline", "judge", "fabric", "sd"
+    ),
     Direction("HPS LoRA scores above the baseline", "score", "sd-lora", "sd"),
     Direction("FABRIC + HPS LoRA scores above FABRIC", "score", "fabric-lora", "fabric"),
     Direction("FABRIC + HPS LoRA scores above HPS LoRA", "score", "fabric-lora", "sd-lora"),
@@ -62,19 +68,28 @@ DIRECTIONS: tuple[Direction, ...] = (
 
 RIVALS: tuple[Direction, ...] = (
     Direction("settings found score above hand settings", "score", "fabric-found", "fabric"),
-    Direction("the same with HPS LoRA", "score", "fabric-lora-found", "fabric-lora"),
-    Direction("the judge agrees that they are better", "judge", "fabric-found", "fabric"),
-    Direction("FABRIC's best image is above the best of N", "best", "fabric", "best-of-n"),
     Direction(
-        "with settings found, its best image is above the best of N",
+        "settings found score above hand settings, with HPS LoRA",
+        "score",
+        "fabric-lora-found",
+        "fabric-lora",
+    ),
+    Direction(
+        "the judge sees settings found above hand settings", "judge", "fabric-found", "fabric"
+    ),
+    Direction(
+        "FABRIC's best image so far scores above the best of N", "best", "fabric", "best-of-n"
+    ),
+    Direction(
+        "FABRIC's best image so far, settings found, scores above the best of N",
         *("best", "fabric-found", "best-of-n"),
     ),
     Direction(
-        "the judge prefers FABRIC's best image to the best of N",
+        "the judge sees FABRIC's best image so far above the best of N",
         *("judge_best", "fabric", "best-of-n"),
     ),
     Direction(
-        "the judge prefers the best image with settings found to the best of N",
+        "the judge sees FABRIC's best image so far, settings found, above the best of N",
         *("judge_best", "fabric-found", "best-of-n"),
     ),
 )
