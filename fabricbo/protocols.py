@@ -1,6 +1,6 @@
 """The extension points, on one page. Anything with the right method fits; nothing is registered."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -109,7 +109,15 @@ class Assessor(Protocol):
 
 @runtime_checkable
 class Comparer(Protocol):
-    """A proposer that can also say which two trials a person should compare next."""
+    """A proposer that can also say which trials people should compare next."""
 
-    def compare(self, history: History, /) -> tuple[int, int]:
-        """Return the indices of two trials that have images."""
+    def compare(
+        self, history: History, count: int, waiting: Collection[frozenset[int]], /
+    ) -> list[tuple[int, int]]:
+        """Return the indices of trials that have images, pair by pair, the most telling first.
+
+        Args:
+            history: what is known.
+            count: how many pairs, at most.
+            waiting: pairs that somebody is being asked about already.
+        """

@@ -142,6 +142,10 @@ class Preference:
     """Index of the other one."""
     tie: bool = False
     """Whether neither was preferred; then the order says nothing."""
+    rater: int | None = None
+    """Who said so; None for the study's owner."""
+    left: int | None = None
+    """Index of the trial that was shown on the left, if that is known."""
 
     def __post_init__(self) -> None:
         if self.better == self.worse:

@@ -109,12 +109,12 @@ def load_predictor(file: str | None) -> Network:
         path, digest = (_fetched(), DIGEST) if file is None else (Path(file).expanduser(), None)
         # The constructor has seen the permission.
         parameters = read_parameters(path, allow_pickle=True, digest=digest)
-        layers = _layers(parameters["layers.0.weight"].shape[1])
+        layers = linear_layers(parameters["layers.0.weight"].shape[1])
         layers.load_state_dict({k.removeprefix("layers."): v for k, v in parameters.items()})
     return Network(layers.eval().requires_grad_(False), None, Place("cpu"))
 
 
-def _layers(channels: int) -> nn.Sequential:
+def linear_layers(channels: int) -> nn.Sequential:
     """Return the predictor: between its layers there is dropout only, idle after training."""
     layers: list[nn.Module] = []
     for k, width in enumerate(HIDDEN):

@@ -135,8 +135,13 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 @contextmanager
-def found(what: str, name: str) -> Iterator[None]:
+def found(what: str, name: str, cache: Path | None = None) -> Iterator[None]:
     """Explain why a checkpoint cannot be loaded, wherever it was looked for.
+
+    Args:
+        what: what kind of thing it is.
+        name: hub id, address, file or folder.
+        cache: file or folder that what is fetched from an address is kept in; None: the hub's.
 
     Raises:
         ObjectiveError: in place of whatever the library raised.
@@ -150,6 +155,9 @@ def found(what: str, name: str) -> Iterator[None]:
 
         where = f" Looked for it in the cache ({HF_HUB_CACHE}) and on the hub; connect once, or "
         where += "download it elsewhere and name its folder."
+        if cache is not None:
+            where = f" Looked for it in the cache ({cache}) and at its address; connect once, or "
+            where += "download it elsewhere and put it there."
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ObjectiveError(
             f"{what} {name!r} cannot be loaded: {reason}"

@@ -1,11 +1,12 @@
 """Reading the parameters of a network from a file: safetensors, or a pickle on request."""
 
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fabricbo import ObjectiveError
 
@@ -48,13 +49,13 @@ def read_parameters(
     Args:
         file: `.safetensors`, or a pickle of torch where that is allowed.
         allow_pickle: whether pickles are read, as tensors only.
-        digest: SHA-256 of the file, in hexadecimal, if it is known.
+        digest: SHA-256 of the file, in hexadecimal, or how it begins, if that is known.
 
     Raises:
         ObjectiveError: it may not be read, is damaged, or is another file than expected.
     """
     check_parameters(file, allow_pickle=allow_pickle)
-    if digest is not None and sha256(file.read_bytes()).hexdigest() != digest:
+    if digest is not None and not sha256(file.read_bytes()).hexdigest().startswith(digest):
         raise ObjectiveError(f"{file} is not the file that was expected: its SHA-256 differs")
     try:
         found = _read(file)
@@ -73,3 +74,28 @@ def _read(file: Path) -> dict[str, Tensor]:
     found: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     inside: dict[str, Tensor] = found.get("state_dict", found)
     return inside
+
+
+def fill(module: nn.Module, parameters: Mapping[str, Tensor]) -> None:
+    """Set all parameters of a network, no more and no less.
+
+    Raises:
+        ObjectiveError: they do not fit; it names the first of those that do not.
+    """
+    own = module.state_dict()
+    both = [name for name in own if name in parameters]
+    problems = {
+        "lack": [name for name in own if name not in parameters],
+        "have an unknown": [name for name in parameters if name not in own],
+        "have another shape of": [n for n in both if own[n].shape != parameters[n].shape],
+    }
+    said = [f"{problem} {_listed(names)}" for problem, names in problems.items() if names]
+    if said:
+        raise ObjectiveError(
+            f"the parameters do not fit {type(module).__name__}: they {' and '.join(said)}"
+        )
+    module.load_state_dict(dict(parameters))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

@@ -73,12 +73,14 @@ def call(*arguments: object, place: Path | None = None) -> tuple[int, str, str]:
 
 def test_run_show_list_report_resume(place: Path) -> None:
     file = study_file(place, "whole")
-    status, out, _ = call("run", file, "--json")
+    status, out, err = call("run", file, "--json")
     assert status == 0
+    assert f"objective {place / 'score.py'}:brightness is code, and is run" in err
     outcome = json.loads(out)
     assert set(outcome) == {
         *("study", "baseline", "best", "heldout_baseline", "heldout_best"),
         *("heldout_standard_error", "trials", "rounds", "seconds", "report"),
+        *("reported", "heldout_prompts"),
     }
     assert (outcome["trials"], outcome["rounds"]) == (5, 2)
     assert outcome["best"] >= outcome["baseline"]
@@ -147,8 +149,9 @@ def test_bad_study_file_is_told_so_before_anything_is_drawn(place, change, named
     file = study_file(place, "bad", STUDY.replace(*change, 1))
     status, _, err = call("run", file)
     assert status == 1
-    assert err.startswith("error: ")
-    assert named in err
+    said, _, complaint = err.partition("error: ")
+    assert named in complaint
+    assert "Traceback" not in said
     assert not (place / "studies" / "bad").exists()
 
 

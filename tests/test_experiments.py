@@ -41,3 +41,11 @@ def test_measure_reproducibility() -> None:
     lines = done.stdout.splitlines()
     assert len(lines) == 4
     assert lines[0] == "DDIMScheduler, again: 0.0000% differ, by 0/255 at most"
+
+
+def test_bench_rating() -> None:
+    command = [sys.executable, "-m", "experiments.bench_rating", "--smoke", "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    assert (found["errors"], found["missing"]) == (0, 0)
+    assert found["votes_a_second"] > 0

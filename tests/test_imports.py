@@ -61,6 +61,11 @@ def test_values_and_settings_load_nothing_heavy() -> None:
     assert heavy_modules_after(code)[1] == "[]"
 
 
+def test_the_rating_server_loads_nothing_heavy() -> None:
+    code = "import fabricbo.cli.serving, fabricbo.rating.web.app"
+    assert heavy_modules_after(code)[1] == "['plotly']"  # for the report on the owner's page
+
+
 @pytest.mark.parametrize("name", fabricbo.__all__)
 def test_public_name_resolves(name: str) -> None:
     assert getattr(fabricbo, name).__doc__

@@ -12,7 +12,7 @@ from fabricbo.best import best, pareto
 from fabricbo.proposers import AxProposer, SobolProposer
 from fabricbo.proposers.bayes import SurrogateProposer
 from fabricbo.proposers.cost import expected_seconds
-from fabricbo.proposers.preference import comparisons
+from fabricbo.proposers.preference import Compared, comparisons
 from fabricbo.proposers.replication import knowledge_gradients
 from fabricbo.proposers.surrogate import fit_surrogate
 from fabricbo.protocols import Assessor, Comparer, History
@@ -211,17 +211,17 @@ def test_a_tie_says_that_two_are_as_good() -> None:
 
 def test_the_next_comparison_is_of_promising_trials_not_judged_against_each_other() -> None:
     history = judged(12)
-    one, other = AxProposer().compare(history)
+    ((one, other),) = AxProposer().compare(history)
     said = {frozenset((p.better, p.worse)) for p in history.preferences}
     assert frozenset((one, other)) not in said
     truth = [near(trial.action, 6, 0.4) for trial in history.trials]
     assert max(truth[one], truth[other]) > np.median(truth)
-    assert AxProposer().compare(history) == (one, other)
+    assert AxProposer().compare(history) == [(one, other)]
 
 
 def test_nothing_judged_yet_the_first_two_are_compared() -> None:
     history = replace(judged(3), preferences=())
-    assert AxProposer().compare(history) == (0, 1)
+    assert AxProposer().compare(history) == [(0, 1)]
     with pytest.raises(ValueError, match="two trials"):
         AxProposer().compare(replace(history, trials=history.trials[:1]))
 
@@ -243,8 +243,8 @@ def test_scores_join_preferences_where_they_differ_beyond_noise() -> None:
     ranked = sorted(history.trials, key=lambda trial: -trial.score.mean)
     said = Preference(ranked[-1].index, ranked[0].index)
     pairs = comparisons(replace(history, preferences=(said,)))
-    assert pairs[0] == (said.better, said.worse)
-    assert (ranked[0].index, ranked[1].index) in pairs
+    assert pairs[0] == Compared(said.better, said.worse)
+    assert Compared(ranked[0].index, ranked[1].index) in pairs
     alike = tuple(replace(t, score=Score((0.0, 1.0))) for t in history.trials)
     assert comparisons(replace(history, trials=alike, preferences=(said,))) == [pairs[0]]
     mixed = AxProposer().assess(replace(history, preferences=(said,)))

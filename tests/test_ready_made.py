@@ -396,3 +396,37 @@ def test_scorer_folder_in_half_precision(images) -> None:
     exact = load_embedder(str(scorer_folder())).images(images)
     rough = load_embedder(str(scorer_folder()), Place(dtype="bfloat16")).images(images)
     assert torch.allclose(exact, rough, atol=0.05)
+
+
+# The published checkpoints
+
+PUBLISHED = {
+    "pickscore": lambda target: PickScore(),
+    "hps": lambda target: HumanPreferenceScore(allow_pickle=True),
+    "aesthetic": lambda target: Aesthetic(allow_pickle=True),
+    "dinov2": lambda target: Dinov2Similarity(target),
+    "nsfw": lambda target: Nsfw(),
+}
+
+
+@pytest.mark.hub
+@pytest.mark.parametrize("make", PUBLISHED.values(), ids=PUBLISHED)
+def test_published_checkpoint_keeps_the_contract(make, folder: Path) -> None:
+    made = make(str(folder / "target.png"))
+    try:
+        made.load()
+    except ObjectiveError as error:
+        pytest.skip(f"the checkpoint is not in the cache: {error}")
+    check_objective(made)
+
+
+@pytest.mark.hub
+def test_published_pickscore_prefers_the_picture_of_the_prompt() -> None:
+    score = PickScore()
+    try:
+        score.load()
+    except ObjectiveError as error:
+        pytest.skip(f"the checkpoint is not in the cache: {error}")
+    red, blue = (Image.new("RGB", (224, 224), colour) for colour in ("red", "blue"))
+    first, second = score([red, blue], "a plain red square")
+    assert first > second

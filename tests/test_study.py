@@ -356,7 +356,7 @@ def test_a_store_of_the_second_version_keeps_its_estimates(tmp_path) -> None:
         study.ask()
     with study._store._engine.connect() as connection:
         version = connection.exec_driver_sql("SELECT schema_version FROM study").scalar()
-    assert version == 4
+    assert version == 5
 
 
 def test_a_store_of_the_first_version_opens_and_is_brought_up_to_date(tmp_path) -> None:

@@ -105,7 +105,7 @@ def test_proposers_that_cannot_compare_have_the_least_compared_shown(tmp_path) -
     a, b, c = study.draw(), study.draw(), study.draw()
     assert study.next_comparison() == (a, b)
     study.prefer(a, b)
-    assert study.next_comparison()[0] == c
+    assert c in study.next_comparison()
 
 
 def test_scored_studies_may_be_judged_too(tmp_path) -> None:

@@ -182,3 +182,60 @@ def score(
 
     place = Placement(device)
     print_scores(images, objective, prompt, option or (), place, as_json=as_json)
+
+
+@app.command()
+def serve(
+    study: Named,
+    storage: Storage = DEFAULT_STORAGE,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; anything but loopback can be reached.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    public: Annotated[
+        str | None,
+        typer.Option(help="Address that people use, such as https://rate.example.org."),
+    ] = None,
+    with_worker: Annotated[
+        bool, typer.Option("--with-worker", help="Draw here, too, in a process beside it.")
+    ] = False,
+    device: Device = "auto",
+) -> None:
+    """Have people rate a study in their browsers."""
+    from fabricbo.cli.serving import Address, serve_study
+
+    serve_study(study, storage, Address(host, port, public), device if with_worker else None)
+
+
+@app.command()
+def rate(
+    study: Named,
+    storage: Storage = DEFAULT_STORAGE,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Who rates; goes on where they stopped. Else who is logged in."),
+    ] = None,
+) -> None:
+    """Rate a study at this terminal."""
+    from fabricbo.cli.rating import rate_study
+
+    rate_study(study, storage, name)
+
+
+@app.command()
+def export(
+    study: Named,
+    what: Annotated[
+        str, typer.Option(help="votes, pairs (as in Pick-a-Pic) or images (a folder).")
+    ],
+    to: Annotated[Path, typer.Option(help="File, or folder of images, to write.")],
+    format: Annotated[
+        str | None, typer.Option(help="csv or parquet; else what the file's name ends in.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Write votes, preference pairs or images for other programs."""
+    from fabricbo.cli.exporting import Export, export_study
+
+    export_study(study, storage, Export(what, to, format, force))

@@ -13,10 +13,12 @@ from fabricbo.cli.errors import told
 from fabricbo.cli.reading import locate
 from fabricbo.cli.wording import heldout_lines, missed_bounds, outcome, trial_line
 from fabricbo.compose import create_study, resume_study
+from fabricbo.rating.questions import planned
+from fabricbo.rating.worker import Event, Worker
 from fabricbo.records import Trial, TrialStatus
 from fabricbo.report import write_report
 from fabricbo.scoring import Placement
-from fabricbo.study import RepeatedFailureError, SettingsError, Study, StudySettings
+from fabricbo.study import RepeatedFailureError, Study, StudySettings
 
 # Prompts, names and reasons are text, not markup.
 _console = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -27,11 +29,6 @@ def run_new(settings: Callable[[], StudySettings], placement: Placement, *, as_j
     """Make a study and run it."""
     with told():
         checked = settings()
-        if checked.rating is not None and not checked.objective:
-            raise SettingsError(
-                "rating: people judge this study, which takes Python so far: `create_study`, then "
-                "`draw` and `prefer` (docs/concepts.md); or name an objective that scores"
-            )
         _name_code(checked)
         with _console.status("loading the model"):
             study = create_study(checked, device=placement.device, offload=placement.offload)
@@ -60,7 +57,10 @@ def _name_code(settings: StudySettings) -> None:
 def _run(study: Study, *, as_json: bool) -> None:
     began = time.monotonic()
     try:
-        _search(study)
+        if study.settings.objective or study.settings.rating is None:
+            _search(study)
+        else:
+            _work(study)
         if study.heldout is None:
             with _console.status("drawing baseline and best with fresh seeds"):
                 study.hold_out()
@@ -78,6 +78,33 @@ def _run(study: Study, *, as_json: bool) -> None:
         for line in (*missed_bounds(study), *heldout_lines(study)):
             _results.print(line, soft_wrap=True)
         _results.print(f"page: {page}", soft_wrap=True)
+
+
+def _work(study: Study) -> None:
+    """Draw and choose questions until people have answered all of them."""
+    _console.print(
+        "people judge this study: have them do so with `fabricbo serve "
+        f"{study.folder}` or `fabricbo rate {study.folder}`, while this goes on",
+        soft_wrap=True,
+    )
+    planned_questions = planned(study.settings)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=_console) as bar:
+        task = bar.add_task("drawing", total=planned_questions)
+
+        def on_event(event: Event) -> None:
+            if event.trial is not None:
+                bar.console.print(trial_line(event.trial, study))
+            found = event.progress
+            said = f"{found.answered} of {found.planned} questions answered, {found.waiting} wait"
+            bar.update(task, completed=found.answered, description=said)
+
+        Worker(study, on_event).run(_pause)
+
+
+def _pause(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
 
 
 def _search(study: Study) -> None:

@@ -29,7 +29,8 @@ def score_texts(trial: Trial, measures: Sequence[Measure]) -> list[str]:
 
 def _with_error(score: Score) -> str:
     error = score.standard_error
-    return f"{score.mean:.4f}" + ("" if error is None else f" +- {error:.4f}")
+    mean = round(score.mean, 4) + 0.0  # no minus sign before a zero
+    return f"{mean:.4f}" + ("" if error is None else f" +- {error:.4f}")
 
 
 def varying(trial: Trial, parameters: Sequence[str]) -> list[str]:

@@ -1,5 +1,7 @@
 """Bayesian optimization through Ax: hand settings, a Sobol sequence, then the surrogate."""
 
+from collections.abc import Collection
+
 from ax.core.data import Data
 from ax.core.experiment import Experiment
 from ax.core.trial_status import TrialStatus
@@ -72,9 +74,11 @@ class AxProposer:
         """Return what every trial is expected to score, what helped, and whether to go on."""
         return self._surrogate.assess(history)
 
-    def compare(self, history: History, /) -> tuple[int, int]:
-        """Return the two drawn trials whose comparison should help most, by qEUBO."""
-        return self._surrogate.compare(history)
+    def compare(
+        self, history: History, count: int = 1, waiting: Collection[frozenset[int]] = (), /
+    ) -> list[tuple[int, int]]:
+        """Return the pairs of drawn trials whose comparison should help most."""
+        return self._surrogate.compare(history, count, waiting)
 
     def _synchronised(self, history: History) -> MirroredExperiment:
         if self._mirror is not None and self._mirror.precedes(history):

@@ -3,7 +3,7 @@
 import logging
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,13 +18,14 @@ from fabricbo.best import best
 from fabricbo.proposers.acquisition import best_action
 from fabricbo.proposers.advice import advise
 from fabricbo.proposers.baselines import proposal_seed, random_generator, sobol_action
-from fabricbo.proposers.comparison import next_pair
+from fabricbo.proposers.comparison import Choice, first_pairs, next_pairs
 from fabricbo.proposers.embeddings import Embed, Embeddings
 from fabricbo.proposers.insight import reference_effects, slices
 from fabricbo.proposers.preference import judged_trials
 from fabricbo.proposers.replication import worth_repeating
 from fabricbo.proposers.surrogate import fit_surrogate
 from fabricbo.protocols import History, Proposal
+from fabricbo.records import TrialStatus
 
 logger = logging.getLogger(__name__)
 
@@ -98,19 +99,22 @@ class SurrogateProposer:
                 logger.warning("no advice on whether to go on: %s", error)
                 return Assessment(estimates)
 
-    def compare(self, history: History, /) -> tuple[int, int]:
-        """Return the two drawn trials whose comparison should help most, by qEUBO.
+    def compare(
+        self, history: History, count: int = 1, waiting: Collection[frozenset[int]] = (), /
+    ) -> list[tuple[int, int]]:
+        """Return the pairs of drawn trials whose comparison should help most, by qEUBO.
 
         Raises:
             ValueError: fewer than two trials have images.
         """
-        shown = [trial for trial in history.trials if trial.images]
+        shown = [t for t in history.trials if t.images and t.status is not TrialStatus.FAILED]
         if len(shown) < 2:
             raise ValueError(f"a comparison needs two trials with images, got {len(shown)}")
         if not judged_trials(history):
-            return shown[0].index, shown[1].index
+            return first_pairs(shown, count, waiting)
         with own_randomness(proposal_seed(history)):
-            return next_pair(fit_surrogate(history, self._embeddings), history, shown)
+            surrogate = fit_surrogate(history, self._embeddings)
+            return next_pairs(surrogate, history, Choice(shown, count, frozenset(waiting)))
 
 
 def _warn_of_bounds(history: History) -> None:

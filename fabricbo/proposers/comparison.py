@@ -1,6 +1,8 @@
 """Which two trials a person should compare next."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import torch
@@ -17,30 +19,75 @@ _LEADERS = 12
 has judged yet."""
 
 
-def next_pair(surrogate: Surrogate, history: History, shown: Sequence[Trial]) -> tuple[int, int]:
-    """Return the pair with the largest expected utility of the better one (qEUBO).
+_PER_TRIAL = 2
+"""Pairs chosen at once that a trial is in, at most: its comparisons tell much the same."""
 
-    Pairs that were judged come last: asked again, a person tells little.
+
+@dataclass(frozen=True)
+class Choice:
+    """Among which trials pairs are chosen."""
+
+    shown: Sequence[Trial]
+    """At least two trials that have images."""
+    count: int
+    """How many pairs, at most."""
+    waiting: frozenset[frozenset[int]] = frozenset()
+    """Pairs that somebody is being asked about already, by index."""
+
+
+def first_pairs(
+    shown: Sequence[Trial], count: int, waiting: Collection[frozenset[int]]
+) -> list[tuple[int, int]]:
+    """Return pairs where nothing is known: each trial with the next, then those further apart."""
+    indices = [trial.index for trial in shown]
+    spread = [pair for step in range(1, len(indices)) for pair in zip(indices, indices[step:])]  # noqa: B905
+    return [pair for pair in spread if frozenset(pair) not in waiting][:count]
+
+
+def next_pairs(surrogate: Surrogate, history: History, choice: Choice) -> list[tuple[int, int]]:
+    """Return the pairs with the largest expected utility of the better one (qEUBO).
+
+    Pairs that were judged come last: asked again, a person tells little. Of one fit, a trial is
+    in two pairs at most.
 
     Args:
         surrogate: fitted to what is known.
         history: what is known.
-        shown: at least two trials that have images.
+        choice: among which trials.
     """
+    pairs = _candidates(surrogate, history, choice)
+    if not pairs:
+        return []
+    worth = qExpectedUtilityOfBestOption(
+        surrogate.model, sampler=SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=history.seed)
+    )
+    rows = surrogate.rows([trial.action for pair in pairs for trial in pair])
+    with torch.no_grad():
+        values = worth(rows.reshape(len(pairs), 2, rows.shape[-1]))
+    chosen: list[tuple[int, int]] = []
+    used: Counter[int] = Counter()
+    for number in values.argsort(descending=True, stable=True).tolist():
+        pair = (pairs[number][0].index, pairs[number][1].index)
+        if len(chosen) < choice.count and max(used[index] for index in pair) < _PER_TRIAL:
+            chosen.append(pair)
+            used.update(pair)
+    return chosen
+
+
+def _candidates(
+    surrogate: Surrogate, history: History, choice: Choice
+) -> list[tuple[Trial, Trial]]:
+    """Return pairs of the leaders and of trials that nobody judged; new ones if there are any."""
     asked = {frozenset((one.better, one.worse)) for one in history.preferences}
     judged = {index for pair in asked for index in pair}
+    shown = choice.shown
     means = surrogate.means(surrogate.rows([trial.action for trial in shown]))[:, 0]
     order = means.argsort(descending=True, stable=True).tolist()
     leaders = [shown[i] for i in order[:_LEADERS]]
     leaders += [shown[i] for i in order[_LEADERS:] if shown[i].index not in judged]
-    pairs = list(combinations(leaders, 2))
-    pairs = [p for p in pairs if frozenset((p[0].index, p[1].index)) not in asked] or pairs
-    worth = qExpectedUtilityOfBestOption(
-        surrogate.model, sampler=SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=history.seed)
-    )
-    actions = [trial.action for pair in pairs for trial in pair]
-    rows = surrogate.rows(actions)
-    with torch.no_grad():
-        values = worth(rows.reshape(len(pairs), 2, rows.shape[-1]))
-    one, other = pairs[int(values.argmax())]
-    return one.index, other.index
+    free = [p for p in combinations(leaders, 2) if _indices(p) not in choice.waiting]
+    return [p for p in free if _indices(p) not in asked] or free
+
+
+def _indices(pair: tuple[Trial, Trial]) -> frozenset[int]:
+    return frozenset((pair[0].index, pair[1].index))

@@ -7,7 +7,7 @@ maximum of their posterior; where that search fails, the prior's centre serves.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -145,8 +145,11 @@ def _fit_to_people(
     judged = judged_trials(history)
     rows = _rows(features, [trial.action for trial in judged])
     places = {trial.index: row for row, trial in enumerate(judged)}
-    pairs = [(places[better], places[worse]) for better, worse in comparisons(history)]
-    model, fitted = fit_preferences(rows, pairs, kernel)
+    compared = [
+        replace(one, better=places[one.better], worse=places[one.worse])
+        for one in comparisons(history)
+    ]
+    model, fitted = fit_preferences(rows, compared, kernel)
     sign = 1 if history.direction == "maximize" else -1
     return Surrogate((model,), features, rows, (Unit(sign),), (0.0,), fitted)
 

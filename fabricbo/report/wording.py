@@ -111,8 +111,12 @@ def score_text(score: Score | None) -> str:
     """Write a score with its standard error."""
     if score is None:
         return ""
-    error = score.standard_error
-    return number_text(score.mean) + ("" if error is None else f" ± {number_text(error)}")
+    mean, error = score.mean, score.standard_error
+    if error is None:
+        return number_text(mean)
+    if abs(mean) < 1e-9 * error:  # what is left of adding up to zero
+        mean = 0.0
+    return f"{number_text(mean)} ± {number_text(error)}"
 
 
 def number_text(value: float) -> str:

@@ -29,7 +29,7 @@ class DrawnWith:
     """One an image."""
     baseline: tuple["Image", ...]
     """What the hand settings drew for this prompt in the first round; while these are scored, the
-    images themselves. Empty where nothing was drawn with them."""
+    images themselves. On held-out prompts, what they drew there. Empty where they drew nothing."""
 
 
 def evaluate(

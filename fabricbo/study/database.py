@@ -11,8 +11,13 @@ from fabricbo.study.errors import NewerStoreError, NotAStudyError
 from fabricbo.study.migrations import migrate
 
 
-def connect(file: Path) -> sa.Engine:
-    """Return an engine whose transactions take the write lock at their start."""
+def connect(file: Path, *, writes: bool = True) -> sa.Engine:
+    """Return an engine whose transactions take the write lock at their start.
+
+    Args:
+        file: the store.
+        writes: False for one whose statements each see what is there, and wait for nobody.
+    """
     engine = sa.create_engine(f"sqlite:///{file}", json_serializer=_strict_json)
 
     @sa.event.listens_for(engine, "connect")
@@ -21,10 +26,13 @@ def connect(file: Path) -> sa.Engine:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("PRAGMA busy_timeout=30000")
+        connection.execute("PRAGMA cache_size=-512")  # KiB each, and a server has many
 
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if writes:
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(connection: sa.Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

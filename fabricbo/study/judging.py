@@ -1,10 +1,15 @@
 """Which trials a person may be shown, and whether a judgement is about them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import combinations
 
+from fabricbo.imagefiles import open_image
 from fabricbo.records import Trial
 from fabricbo.scores import Preference
+from fabricbo.study.images import ImageStore
+from fabricbo.study.settings import StudySettings
+from fabricbo.votes import Option, Question
 
 
 def shown_indices(trials: Sequence[Trial], given: Sequence[Trial]) -> list[int]:
@@ -25,10 +30,39 @@ def _index(trials: Sequence[Trial], trial: Trial) -> int:
     return known.index
 
 
+def gold_questions(settings: StudySettings, images: ImageStore) -> list[Question]:
+    """Return the owner's gold checks, their images stored with the study's."""
+    checks = () if settings.rating is None else settings.rating.gold
+    return [
+        Question(
+            id=0,
+            kind="pairwise",
+            options=tuple(
+                Option(images.save(open_image(file)), None) for file in (check.better, check.worse)
+            ),
+            reason="gold check",
+            expected=0,
+        )
+        for check in checks
+    ]
+
+
 def least_compared(
-    shown: Sequence[Trial], preferences: Sequence[Preference]
-) -> tuple[Trial, Trial]:
-    """Return the two of at least two trials that were compared least, the first of equals."""
-    count = Counter(index for one in preferences for index in (one.better, one.worse))
-    one, other, *_ = sorted(shown, key=lambda trial: count[trial.index])
-    return one, other
+    shown: Sequence[Trial],
+    preferences: Sequence[Preference],
+    count: int,
+    waiting: Collection[frozenset[int]] = (),
+) -> list[tuple[int, int]]:
+    """Return pairs of trials that were compared least, those that nobody compared first."""
+    compared = Counter(index for one in preferences for index in (one.better, one.worse))
+    asked = {frozenset((one.better, one.worse)) for one in preferences} | {*waiting}
+    pairs = list(combinations((trial.index for trial in shown), 2))
+    new = [pair for pair in pairs if frozenset(pair) not in asked]
+    chosen: list[tuple[int, int]] = []
+    candidates = new or pairs
+    while candidates and len(chosen) < count:
+        pair = min(candidates, key=lambda pair: sum(compared[index] for index in pair))
+        candidates.remove(pair)
+        compared.update(pair)
+        chosen.append(pair)
+    return chosen

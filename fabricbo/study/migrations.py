@@ -23,7 +23,8 @@ def migrate(engine: sa.Engine) -> None:
                 connection.exec_driver_sql(f'ALTER TABLE "{table}" ADD COLUMN "{column}" JSON')
         if version == 2:
             _gather_assessment(connection)
-        _name_heldout(connection)
+        if version < 4:
+            _name_heldout(connection)
         connection.execute(schema.study.update().values(schema_version=schema.SCHEMA_VERSION))
 
 

@@ -4,10 +4,10 @@ Pure functions of what is stored, so that a study that was killed decides the sa
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fabricbo.records import Trial
+from fabricbo.records import Role, Trial
 from fabricbo.scores import Direction
 
 
@@ -47,6 +47,34 @@ def growth(trials: Sequence[Trial], direction: Direction, liked: int, disliked: 
     best = tuple(unique[:liked])
     rest = [image for image in reversed(unique) if image not in best]
     return Growth(best, tuple(rest[:disliked]))
+
+
+def growth_by_votes(
+    trials: Sequence[Trial], counts: Mapping[str, int], liked: int, disliked: int
+) -> Growth:
+    """Choose the images of a round that people liked and disliked most; nobody's are not chosen.
+
+    Args:
+        trials: of the round.
+        counts: how often an image was liked, less how often it was disliked.
+        liked: how many are chosen at most.
+        disliked: likewise.
+    """
+    images = list(dict.fromkeys(image for trial in trials for image in trial.images))
+    ranked = sorted(images, key=lambda image: -counts.get(image, 0))
+    best = [image for image in ranked if counts.get(image, 0) > 0]
+    worst = [image for image in reversed(ranked) if counts.get(image, 0) < 0]
+    return Growth(tuple(best[:liked]), tuple(worst[:disliked]))
+
+
+def with_wishes(chosen: Growth, wishes: Mapping[str, Role]) -> Growth:
+    """Put the images that the owner asked for before those that were chosen."""
+    liked = [image for image, role in wishes.items() if role is Role.LIKED]
+    disliked = [image for image, role in wishes.items() if role is Role.DISLIKED]
+    return Growth(
+        tuple(dict.fromkeys((*liked, *(i for i in chosen.liked if i not in wishes)))),
+        tuple(dict.fromkeys((*disliked, *(i for i in chosen.disliked if i not in wishes)))),
+    )
 
 
 def _scored_images(trials: Sequence[Trial]) -> Iterator[tuple[float, str]]:

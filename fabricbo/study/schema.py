@@ -2,9 +2,10 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """2 added `estimates` and `advice`; 3 put them into `assessment`, and added what else is measured,
-preferences and earlier trials; 4 keeps held-out values by name."""
+preferences and earlier trials; 4 keeps held-out values by name; 5 added raters,
+questions, tasks, votes and wishes."""
 
 metadata = sa.MetaData()
 study = sa.Table(
@@ -78,3 +79,77 @@ heldout = sa.Table(
     sa.Column("reporters", sa.JSON, nullable=False),
     sa.Column("images", sa.JSON, nullable=False),
 )
+raters = sa.Table(
+    "raters",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("role", sa.String, nullable=False),
+    sa.Column("token_hash", sa.String, nullable=False, unique=True),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+)
+exclusions = sa.Table(
+    "exclusions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("rater", sa.Integer, sa.ForeignKey("raters.id"), nullable=False),
+    sa.Column("excluded", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+)
+questions = sa.Table(
+    "questions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("options", sa.JSON, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("repeat_of", sa.Integer, sa.ForeignKey("questions.id")),
+    sa.Column("only_for", sa.Integer, sa.ForeignKey("raters.id")),
+    sa.Column("expected", sa.Integer),
+    sa.Column("withdrawn", sa.Boolean, nullable=False),
+    sa.Column("answered", sa.Integer, nullable=False),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Index("questions_by_answers", "withdrawn", "answered", "id"),
+)
+"""`answered` counts the answers that stand, so that choosing what to ask next reads no history."""
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("question", sa.Integer, sa.ForeignKey("questions.id"), nullable=False),
+    sa.Column("rater", sa.Integer, sa.ForeignKey("raters.id"), nullable=False),
+    sa.Column("order", sa.JSON, nullable=False),
+    sa.Column("answer", sa.String),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.UniqueConstraint("question", "rater"),
+    sa.Index("tasks_by_rater", "rater", "answer"),
+)
+"""`answer` repeats the last vote, so that choosing what to ask next reads no history."""
+votes = sa.Table(
+    "votes",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("task", sa.String, sa.ForeignKey("tasks.id"), nullable=False, index=True),
+    sa.Column("key", sa.String, nullable=False, unique=True),
+    sa.Column("answer", sa.String, nullable=False),
+    sa.Column("seconds", sa.Float),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+)
+wishes = sa.Table(
+    "wishes",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("image", sa.String, nullable=False),
+    sa.Column("role", sa.String, nullable=False),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+)
+"""Images that the owner wants in the pool; the last row of an image counts, `unused` takes back."""
+rating_state = sa.Table(
+    "rating_state",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+)
+"""Events: `open`, `paused` or `stopped`; the last one counts."""

@@ -101,11 +101,43 @@ class PoolSettings(CheckedSettings):
         return self.grow_liked + self.grow_disliked > 0
 
 
+class GoldCheck(CheckedSettings):
+    """Two images of which one is better beyond doubt."""
+
+    better: File
+    worse: File
+
+
 class RatingSettings(CheckedSettings):
     """How people judge."""
 
-    kind: Literal["pairwise"] = "pairwise"
-    """Which of two or more trials is best, or that they are as good."""
+    kind: Literal["pairwise", "best-of", "like", "stars"] = "pairwise"
+    """Which of two images is better; the best of several; liked, disliked or neither, image by
+    image of a trial; one to five stars for a trial."""
+    options: int = Field(default=4, ge=2, le=16)
+    """How many images a best-of question shows."""
+    questions: int | None = Field(default=None, ge=1, le=10_000)
+    """A round; as many as trials unless given, or one for each trial (like, stars)."""
+    judgements: int = Field(default=1, ge=1, le=1000)
+    """How many raters answer each question."""
+    repeats: float = Field(default=0.1, ge=0, le=0.5)
+    """Share of questions that a rater is asked again, the other way round."""
+    ahead: int = Field(default=2, ge=1, le=10)
+    """How many rounds of questions wait for raters when the machine can keep up."""
+    blur: bool = False
+    """Whether images are blurred until a rater wants to see them."""
+    instructions: str = Field(default="", max_length=10_000)
+    """What raters are told before they begin."""
+    consent: str = Field(default="", max_length=10_000)
+    """What raters agree to before they begin."""
+    gold: Annotated[tuple[GoldCheck, ...], Strict(False)] = ()
+    """Pairs of which everybody who looks chooses the better one; pairwise only."""
+
+    @model_validator(mode="after")
+    def _check_gold(self) -> "RatingSettings":
+        if self.gold and self.kind != "pairwise":
+            raise ValueError(f"gold checks are pairs, so they need kind pairwise, got {self.kind}")
+        return self
 
 
 class StudySettings(CheckedSettings):

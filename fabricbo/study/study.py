@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,16 +14,23 @@ from fabricbo.records import Reference, Round, Trial, TrialStatus
 from fabricbo.scores import Direction, Measure, Preference
 from fabricbo.scoring import ObjectiveError
 from fabricbo.space import ActionSpace
+from fabricbo.study.ballots import Ballots
 from fabricbo.study.drawing import Batch, Parts, Scene, draw, own_images, score_values
 from fabricbo.study.earlier import comparable_trials
 from fabricbo.study.errors import NameInUseError, RepeatedFailureError, StudyCompleteError
 from fabricbo.study.heldout import Heldout, HeldoutRow, read_heldout, reporters_of
 from fabricbo.study.images import ImageStore
-from fabricbo.study.judging import least_compared, shown_indices
+from fabricbo.study.judging import gold_questions, least_compared, shown_indices
 from fabricbo.study.measures import study_measures
 from fabricbo.study.outcomes import Outcome, read_outcome
 from fabricbo.study.pool import check_pool, grown_pool
-from fabricbo.study.rounds import growth, heldout_seeds, round_seeds
+from fabricbo.study.rounds import (
+    growth,
+    growth_by_votes,
+    heldout_seeds,
+    round_seeds,
+    with_wishes,
+)
 from fabricbo.study.settings import StudySettings
 from fabricbo.study.store import Beginning, Store
 
@@ -104,14 +112,18 @@ class Study:
         used = (r for t in known for r in (*t.action.liked, *t.action.disliked))
         for reference in dict.fromkeys((*pool, *used)):
             images.save(reference.image)
+        gold = gold_questions(settings, images)
         seeds = round_seeds(settings.seed, 1, settings.images)
         begin = Beginning(measures, Round(1, seeds, tuple(pool)), known)
         Store.create(folder / STORE_NAME, settings, begin)
-        return cls(folder, parts)
+        study = cls(folder, parts)
+        study.ballots.add_questions(gold)
+        return study
 
     def close(self) -> None:
         """Give the store back; the study can be opened again."""
         self._store.close()
+        self.ballots.close()
 
     # What is known
 
@@ -127,8 +139,13 @@ class Study:
 
     @property
     def preferences(self) -> list[Preference]:
-        """What people preferred, in the order in which they said so."""
-        return self._store.preferences()
+        """What people preferred: what was told in Python, then what raters voted."""
+        return [*self._store.preferences(), *self.ballots.preferences()]
+
+    @cached_property
+    def ballots(self) -> Ballots:
+        """Raters, what they are asked, and what they answered."""
+        return Ballots(self.folder / STORE_NAME)
 
     @property
     def history(self) -> History:
@@ -166,8 +183,13 @@ class Study:
         It is made when `run` has come to its end, or by `assess`.
         """
         found, judgements = self._store.assessment()
-        known = found.estimates.keys() == self._outcomes() and judgements == len(self.preferences)
+        known = found.estimates.keys() == self._outcomes() and judgements == self._judgements
         return found if known else Assessment()
+
+    @property
+    def _judgements(self) -> int:
+        """A number that grows with every judgement, one that takes another back included."""
+        return len(self._store.preferences()) + self.ballots.revision
 
     def _outcomes(self) -> set[int]:
         """Return the indices of all trials that have a score or were judged."""
@@ -326,19 +348,30 @@ class Study:
         self._store.add_preferences([Preference(first, second, tie=True)])
 
     def next_comparison(self) -> tuple[Trial, Trial] | None:
-        """Return the two drawn trials whose comparison should help most; None without two.
+        """Return the two drawn trials whose comparison should help most; None without two."""
+        return next(iter(self.next_comparisons(1)), None)
+
+    def next_comparisons(
+        self, count: int, waiting: Collection[frozenset[int]] = ()
+    ) -> list[tuple[Trial, Trial]]:
+        """Return pairs of drawn trials whose comparison should help most, the best first.
 
         The proposer chooses, if it can; otherwise those that were compared least.
+
+        Args:
+            count: how many, at most.
+            waiting: pairs of indices that somebody is being asked about already.
         """
         trials = self.trials
         shown = [t for t in trials if t.images and t.status is not TrialStatus.FAILED]
         if len(shown) < 2:
-            return None
+            return []
         proposer = self._needed_parts().proposer
         if isinstance(proposer, Comparer):
-            one, other = proposer.compare(self.history)
-            return trials[one], trials[other]
-        return least_compared(shown, self.preferences)
+            found = proposer.compare(self.history, count, waiting)
+        else:
+            found = least_compared(shown, self.preferences, count, waiting)
+        return [(trials[one], trials[other]) for one, other in found]
 
     # At the end
 
@@ -346,8 +379,8 @@ class Study:
         """Have the trials assessed by the proposer, if it can, and keep what it says."""
         proposer = self._needed_parts().proposer
         if isinstance(proposer, Assessor):
-            history = self.history
-            self._store.put_assessment(proposer.assess(history), len(history.preferences))
+            judgements, history = self._judgements, self.history
+            self._store.put_assessment(proposer.assess(history), judgements)
         return self.assessment
 
     def hold_out(self) -> Heldout | None:
@@ -374,12 +407,17 @@ class Study:
     def _hold_out(
         self, trial: Trial, seeds: Sequence[int], hand: Sequence[Batch] | None = None
     ) -> list[Batch]:
-        """Do it for one trial; what it is compared with is the hand settings on the same seeds."""
+        """Do it for one trial; on new prompts, what the hand settings drew is held out, too."""
         parts, settings = self._needed_parts(), self.settings
         plan = dict.fromkeys((*settings.prompts, *settings.heldout_prompts), seeds)
         batches = draw(parts.sampler, trial.action, settings, plan)
         beside = batches if hand is None else hand
-        scene = Scene(trial.action, self._pool_of(trial), lambda prompt: own_images(beside, prompt))
+
+        def baseline(prompt: str) -> Sequence["Image"]:
+            known = prompt in settings.prompts
+            return self._hand_images(prompt) if known else own_images(beside, prompt)
+
+        scene = Scene(trial.action, self._pool_of(trial), baseline)
         everyone = {**parts.objectives, **parts.reporters}
         found = score_values(everyone, batches, scene)
         row = HeldoutRow(
@@ -450,14 +488,17 @@ class Study:
 
     def _scene(self, trial: Trial, batches: Sequence[Batch]) -> Scene:
         def baseline(prompt: str) -> Sequence["Image"]:
-            if trial.index == 0:
-                return own_images(batches, prompt)
-            hand = self.trials[0].images
-            size = len(hand) // len(self.settings.prompts)
-            start = size * self.settings.prompts.index(prompt)
-            return [self.images.load(image) for image in hand[start : start + size]]
+            first = trial.index == 0
+            return own_images(batches, prompt) if first else self._hand_images(prompt)
 
         return Scene(trial.action, self._pool_of(trial), baseline)
+
+    def _hand_images(self, prompt: str) -> list["Image"]:
+        """Return what the hand settings drew for a prompt in the first round."""
+        hand, prompts = self.trials[0].images, self.settings.prompts
+        size = len(hand) // len(prompts)
+        start = size * prompts.index(prompt)
+        return [self.images.load(image) for image in hand[start : start + size]]
 
     def _pool_of(self, trial: Trial) -> tuple[Reference, ...]:
         return self.rounds[trial.round - 1].pool
@@ -474,7 +515,13 @@ class Study:
         index = current.index + 1
         seeds = round_seeds(self.settings.seed, index, self.settings.images)
         grow = self.settings.pool
-        chosen = growth(here, self.direction, grow.grow_liked, grow.grow_disliked)
+        if self._needed_parts().objectives:
+            chosen = growth(here, self.direction, grow.grow_liked, grow.grow_disliked)
+        else:
+            counts = self.ballots.verdicts()
+            chosen = growth_by_votes(here, counts, grow.grow_liked, grow.grow_disliked)
+        if self.space.roles:
+            chosen = with_wishes(chosen, self.ballots.wishes())
         opened = Round(index, seeds, grown_pool(current, chosen, self.images.load))
         self._store.open_round(opened)
         return opened

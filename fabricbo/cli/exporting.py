@@ -1,0 +1,76 @@
+"""`fabricbo export`: votes, pairs and images for other programs; nothing is overwritten unasked."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from fabricbo.cli.errors import told
+from fabricbo.cli.reading import locate
+from fabricbo.rating.export import ExportError, write_votes_csv, write_votes_parquet
+from fabricbo.rating.image_folder import remove_image_folder, write_image_folder
+from fabricbo.rating.pairs import write_pairs_parquet
+from fabricbo.study import Study
+
+_console = Console(highlight=False, markup=False, emoji=False)
+_TABLES: dict[tuple[str, str], Callable[[Study, Path], None]] = {
+    ("votes", "csv"): write_votes_csv,
+    ("votes", "parquet"): write_votes_parquet,
+    ("pairs", "parquet"): write_pairs_parquet,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What to write, and where."""
+
+    what: str
+    to: Path
+    format: str | None = None
+    """None: what the file's name ends in."""
+    force: bool = False
+
+
+def export_study(name: str, storage: Path, export: Export) -> None:
+    """Write it and say where."""
+    with told():
+        try:
+            study = Study.open(locate(name, storage))
+            if export.what == "images":
+                _write_images(study, export)
+            else:
+                _write_table(study, export)
+        except ExportError as error:
+            raise ValueError(str(error)) from error
+    _console.print(f"wrote {export.to}", soft_wrap=True)
+
+
+def _write_images(study: Study, export: Export) -> None:
+    if export.format is not None:
+        raise ValueError("images are a folder of PNG files: leave --format out")
+    if export.force and export.to.is_dir() and any(export.to.iterdir()):
+        remove_image_folder(export.to)
+    write_image_folder(study, export.to)
+
+
+def _write_table(study: Study, export: Export) -> None:
+    chosen = export.format or export.to.suffix.removeprefix(".").lower()
+    write = _TABLES.get((export.what, chosen))
+    if write is None:
+        raise ValueError(
+            "--what votes is written with --format csv or parquet, --what pairs with --format "
+            "parquet (it holds the images), --what images as a folder; got "
+            f"--what {export.what} and {chosen or 'no format'}"
+        )
+    if export.to.is_dir() or (export.to.exists() and not export.force):
+        raise ValueError(f"{export.to} exists already; name another file, or --force")
+    if not export.to.parent.is_dir():
+        raise ValueError(f"there is no folder {export.to.parent} to write to")
+    temporary = export.to.with_name(f".{export.to.name}.{os.getpid()}.part")
+    try:
+        write(study, temporary)
+        temporary.replace(export.to)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Asking people: what to ask next, of whom, and what their answers are worth."""

@@ -1,0 +1,85 @@
+"""What a rater sees at a terminal: the question, its images where it can show them, the sheet."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+from rich.console import Console, RenderableType
+from rich.style import Style
+from rich.text import Text
+
+from fabricbo.rating.choices import ASK, choices
+from fabricbo.rating.contact_sheet import task_sheet, write_sheet
+from fabricbo.rating.sitting import Sitting
+from fabricbo.votes import Task
+
+Draw = Callable[[Image.Image, int], RenderableType]
+"""From an image and a width in columns to what the console can print."""
+WIDEST = 160
+LINES_OF_TEXT = 9
+"""Lines of the terminal that are not for images."""
+INSTALL = "to see images here, and not in the sheets alone: pip install 'fabricbo[terminal]'"
+
+
+def terminal_images() -> Draw | None:
+    """Return what draws images by kitty's protocol, sixel or half blocks; None: not installed.
+
+    The library asks the terminal what it can do when it is imported, so it is only imported here.
+    """
+    try:
+        from textual_image.renderable import Image as Drawn
+    except ImportError:
+        return None
+    return lambda image, columns: Drawn(image, width=columns, height="auto")
+
+
+class Screen:
+    """Shows one question after the other."""
+
+    def __init__(self, console: Console) -> None:
+        """Find out whether images can be drawn: only where a person looks and types."""
+        self._console = console
+        self._watched = console.is_terminal and sys.stdin.isatty()
+        self._draw = terminal_images() if self._watched else None
+        self._sheet: Image.Image | None = None
+        self._files: dict[str, Path] = {}
+
+    def say(self, text: str) -> None:
+        """Print a line of text."""
+        self._console.print(text, soft_wrap=True)
+
+    def begin(self) -> None:
+        """Say how to see images here, if that can be had."""
+        if self._watched and self._draw is None:
+            self.say(INSTALL)
+
+    def show(self, sitting: Sitting, task: Task) -> None:
+        """Show a question: its images unless they are blurred, its sheet and its keys."""
+        settings, again = sitting.study.settings, task.id in self._files
+        self.say(f"\n{ASK[task.question.kind]}  {settings.prompt_text}")
+        self._sheet = task_sheet(sitting.study, task)
+        if not again:
+            self._files[task.id] = write_sheet(self._sheet, sitting.study.folder / "rating")
+        if settings.rating is not None and settings.rating.blur and not again:
+            self.say("blurred in browsers: b shows these images here, the sheet shows them anyhow")
+        else:
+            self.draw()
+        self._link(self._files[task.id])
+        keys = [f"{choice.key} {choice.label}" for choice in choices(task)]
+        self.say("   ".join((*keys, "u Undo", "q Stop")))
+        left = max(sitting.progress.planned - sitting.progress.answered, 0)
+        self.say(f"You answered {sitting.given}. {left} to go for all of you together.")
+
+    def draw(self) -> None:
+        """Draw the sheet of this question, as large as it fits."""
+        if self._draw is None or self._sheet is None:
+            return
+        sheet, console = self._sheet, self._console
+        height = max(console.height - LINES_OF_TEXT, 4)
+        fitting = int(height * 2 * sheet.width / sheet.height)  # a cell is twice as high as wide
+        console.print(self._draw(sheet, max(1, min(console.width - 1, fitting, WIDEST))))
+
+    def _link(self, file: Path) -> None:
+        path = (str(file), Style(link=file.resolve().as_uri()))
+        self._console.print(Text.assemble("sheet: ", path), soft_wrap=True)

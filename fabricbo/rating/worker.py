@@ -1,0 +1,145 @@
+"""Drawing and choosing questions while people rate: they should never wait for a machine.
+
+The worker keeps some rounds of questions ready (`rating.ahead`). What nobody has been asked yet is
+chosen anew whenever somebody has voted, so that questions know as much as they can.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from fabricbo.rating.progress import Progress, judgements, progress, unanswered
+from fabricbo.rating.questions import is_planned, per_round, plan, planned
+from fabricbo.records import Trial, TrialStatus
+from fabricbo.study import RepeatedFailureError, Study
+from fabricbo.study.study import MAX_FAILURES
+
+POLL = 0.5
+"""Seconds between two looks at the votes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that the worker has done."""
+
+    what: Literal["drawn", "asked", "waiting", "done"]
+    progress: Progress
+    trial: Trial | None = None
+
+
+class Worker:
+    """Works for one study until all its questions are answered."""
+
+    def __init__(self, study: Study, on_event: Callable[[Event], None] | None = None) -> None:
+        """Take a study that was opened with its parts."""
+        self._study = study
+        self._tell = on_event or (lambda _event: None)
+        self._known: int | None = None
+        self._assessed = 0
+        self._failures = 0
+
+    def run(self, pause: Callable[[float], bool]) -> None:
+        """Draw and ask until everything is answered, or the owner has stopped it.
+
+        Args:
+            pause: waits so many seconds, and tells whether to leave off.
+
+        Raises:
+            RepeatedFailureError: three trials in a row failed; everything is kept.
+        """
+        told = False
+        while not self.finished:
+            if self.step():
+                told = False
+                continue
+            if self._stuck:
+                break
+            if self._assess():
+                continue
+            if not told:
+                self._event("waiting")
+                told = True
+            if pause(POLL):
+                return
+        self._study.assess()
+        self._event("done")
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to ask, or the owner has stopped it."""
+        ballots = self._study.ballots
+        return ballots.state == "stopped" or progress(ballots, self._study.settings).done
+
+    def _assess(self) -> bool:
+        """While nothing else is to be done, have the owner's page say what the votes come to."""
+        revision = self._study.ballots.revision
+        if revision == self._assessed or not self._study.preferences:
+            return False
+        self._study.assess()
+        self._assessed = revision
+        return True
+
+    @property
+    def _stuck(self) -> bool:
+        """Whether nothing waits, and nothing more can be asked: too few trials were drawn."""
+        ballots = self._study.ballots
+        found = progress(ballots, self._study.settings)
+        return ballots.state == "open" and found.waiting == 0 and not found.done
+
+    def step(self) -> bool:
+        """Do one thing that helps, and tell whether there was one."""
+        study, ballots = self._study, self._study.ballots
+        if ballots.state != "open":
+            return False
+        settings, revision = study.settings, ballots.revision
+        stale = ballots.unasked() if self._known not in (revision, None) else set()
+        self._known = revision
+        asked = [q for q in ballots.questions() if is_planned(q) and q.id not in stale]
+        waiting = unanswered(asked, ballots.standing(), judgements(settings))
+        wanted = min(self._ahead - len(waiting), planned(settings) - len(asked))
+        if wanted > 0 and self._may_ask(len(asked)):
+            made = plan(study, wanted, asked, waiting)
+            ballots.replace_unasked(made) if stale else ballots.add_questions(made)
+            if made:
+                self._event("asked")
+                return True
+        return self._draw(len(asked) + max(wanted, 0))
+
+    @property
+    def _ahead(self) -> int:
+        rating = self._study.settings.rating
+        return per_round(self._study.settings) * (1 if rating is None else rating.ahead)
+
+    def _may_ask(self, asked: int) -> bool:
+        """Ask about a round once all of it is drawn; before that only where nobody could go on."""
+        return len(self._study.trials) >= self._trials_for(asked + 1) or asked == 0
+
+    def _trials_for(self, questions: int) -> int:
+        """Return how many trials are drawn before so many questions are asked."""
+        settings = self._study.settings
+        rounds = -(-questions // per_round(settings))
+        return min(1 + rounds * settings.trials, self._study.planned_trials)
+
+    def _draw(self, questions: int) -> bool:
+        """Draw the next trial, if these questions need it."""
+        study = self._study
+        drawn = [t for t in study.trials if t.status is not TrialStatus.PENDING]
+        if len(drawn) >= self._trials_for(questions):
+            return False
+        trial = study.draw()
+        if trial is None:
+            return False
+        self._failures = self._failures + 1 if trial.status is TrialStatus.FAILED else 0
+        self._event("drawn", trial)
+        if self._failures >= MAX_FAILURES:
+            raise RepeatedFailureError(
+                f"{self._failures} trials in a row failed, the last because: {trial.reason}. "
+                f"Everything is kept in {study.folder}"
+            )
+        return True
+
+    def _event(
+        self, what: Literal["drawn", "asked", "waiting", "done"], trial: Trial | None = None
+    ) -> None:
+        found = progress(self._study.ballots, self._study.settings)
+        self._tell(Event(what, found, trial))

@@ -1,0 +1,434 @@
+"""Raters, questions, tasks and votes in a study's store: append-only.
+
+A vote is on disk before its call returns (full sync); the same key stores it once.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from fabricbo.records import Role as ReferenceRole
+from fabricbo.scores import Preference
+from fabricbo.study import schema
+from fabricbo.study.database import check_version, connect
+from fabricbo.study.errors import NotAStudyError
+from fabricbo.study.group_commit import GroupCommit
+from fabricbo.votes import (
+    SKIP,
+    UNDO,
+    Option,
+    Question,
+    Rater,
+    Task,
+    Vote,
+    check_answer,
+    counting,
+    preferences,
+    verdicts,
+)
+
+Role = Literal["owner", "rater", "invitation"]
+RatingState = Literal["open", "paused", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An answer that stands."""
+
+    question: int
+    rater: int
+    answer: str
+    repeat_of: int | None = None
+    """As `Question.repeat_of`."""
+    expected: int | None = None
+    """As `Question.expected`."""
+
+
+class Ballots:
+    """What people were asked and what they said; needs neither pool nor images."""
+
+    def __init__(self, file: Path) -> None:
+        """Open a study's store.
+
+        Raises:
+            NotAStudyError: there is none.
+            NewerStoreError: written by a newer version.
+        """
+        if not file.is_file():
+            raise NotAStudyError(f"no study at {file.parent} (there is no {file.name})")
+        self._engine = connect(file)
+        check_version(self._engine, file)
+        self._write = GroupCommit(self._engine)
+        self._reader = connect(file, writes=False)
+        self._reading = self._reader.connect
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._engine.dispose()
+        self._reader.dispose()
+
+    # Raters
+
+    def add_rater(self, name: str, role: Role = "rater") -> str:
+        """Add somebody and return the token that lets them in; only its hash is stored."""
+        token = secrets.token_urlsafe(16)
+        row = {"name": name, "role": role, "token_hash": _hash(token), "created": _now()}
+        with self._engine.begin() as connection:
+            connection.execute(schema.raters.insert(), row)
+        return token
+
+    def by_token(self, token: str) -> tuple[int, Role] | None:
+        """Return who a token belongs to, and their role; None for nobody."""
+        query = sa.select(schema.raters).where(schema.raters.c.token_hash == _hash(token))
+        with self._reading() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else (row["id"], row["role"])
+
+    def raters(self) -> list[Rater]:
+        """Return those who judge, in the order in which they came."""
+        query = sa.select(schema.raters).where(schema.raters.c.role == "rater")
+        events = sa.select(schema.exclusions).order_by(schema.exclusions.c.id)
+        with self._reading() as connection:
+            excluded = {
+                row["rater"]: row["excluded"] for row in connection.execute(events).mappings()
+            }
+            rows = connection.execute(query.order_by(schema.raters.c.id)).mappings()
+            return [Rater(row["id"], row["name"], excluded.get(row["id"], False)) for row in rows]
+
+    def raters_named(self, name: str) -> list[Rater]:
+        """Return those who judge by this name: in browsers, several may have taken the same."""
+        return [rater for rater in self.raters() if rater.name == name]
+
+    def exclude(self, rater: int, reason: str, *, excluded: bool = True) -> None:
+        """Leave a rater's votes out, or take that back; both are kept with their reason.
+
+        Raises:
+            ValueError: no such rater, or no reason.
+        """
+        if rater not in {one.id for one in self.raters()}:
+            raise ValueError(f"there is no rater {rater}")
+        if not reason.strip():
+            raise ValueError("leaving a rater out needs a reason")
+        row = {"rater": rater, "excluded": excluded, "reason": reason, "created": _now()}
+        with self._engine.begin() as connection:
+            connection.execute(schema.exclusions.insert(), row)
+
+    # Questions
+
+    def add_questions(self, questions: Sequence[Question]) -> None:
+        """Add questions; their identities are given here, in order."""
+        rows = [_question_row(question) for question in questions]
+        if rows:
+            with self._engine.begin() as connection:
+                connection.execute(schema.questions.insert(), rows)
+
+    def add_repeat(self, again: Question, rater: int) -> int:
+        """Have a question asked again of a rater, and return its number."""
+        row = _question_row(replace(again, repeat_of=again.id, only_for=rater, reason="repeat"))
+        with self._engine.begin() as connection:
+            added = schema.questions.insert().values(row).returning(schema.questions.c.id)
+            return int(connection.execute(added).scalar_one())
+
+    def replace_unasked(self, questions: Sequence[Question]) -> None:
+        """Take back questions that nobody has been asked yet, and add these in their place."""
+        rows = [_question_row(question) for question in questions]
+        with self._engine.begin() as connection:
+            unasked = schema.questions.c.id.in_(connection.execute(_UNASKED).scalars().all())
+            connection.execute(schema.questions.update().where(unasked).values(withdrawn=True))
+            if rows:
+                connection.execute(schema.questions.insert(), rows)
+
+    def unasked(self) -> set[int]:
+        """Return questions of the plan that nobody has been asked yet."""
+        with self._reading() as connection:
+            return set(connection.execute(_UNASKED).scalars())
+
+    def question(self, number: int) -> Question:
+        """Return a question by its number."""
+        query = sa.select(schema.questions).where(schema.questions.c.id == number)
+        with self._reading() as connection:
+            return _question(connection.execute(query).mappings().one())
+
+    def questions(self) -> list[Question]:
+        """Return the questions that stand, in order."""
+        query = sa.select(schema.questions).where(schema.questions.c.withdrawn.is_(False))
+        with self._reading() as connection:
+            rows = connection.execute(query.order_by(schema.questions.c.id)).mappings()
+            return [_question(row) for row in rows]
+
+    # Tasks and votes
+
+    def assign(self, question: int, rater: int, order: Sequence[int]) -> str:
+        """Put a question to a rater, and return the task; the same one if that was done before."""
+        tasks, task = schema.tasks, secrets.token_urlsafe(16)
+        row = {"question": question, "rater": rater, "order": list(order), "created": _now()}
+        added = insert(tasks).values({**row, "id": task}).on_conflict_do_nothing()
+        mine = sa.select(tasks.c.id).where(tasks.c.question == question, tasks.c.rater == rater)
+
+        def write(connection: sa.Connection) -> str:
+            new = connection.scalar(added.returning(tasks.c.id))
+            return str(new or connection.execute(mine).scalar_one())
+
+        return self._write(write)
+
+    def task(self, task: str) -> Task | None:
+        """Return a task; None if there is none of this identity."""
+        with self._reading() as connection:
+            row = connection.execute(_TASKS.where(schema.tasks.c.id == task)).mappings().first()
+        return None if row is None else _task(row)
+
+    def tasks_of(self, rater: int) -> list[Task]:
+        """Return all that a rater was asked, in order."""
+        mine = _TASKS.where(schema.tasks.c.rater == rater)
+        with self._reading() as connection:
+            return [_task(row) for row in connection.execute(mine).mappings()]
+
+    def open_task(self, rater: int) -> Task | None:
+        """Return what a rater has been asked and not answered, the first put first."""
+        mine = (schema.tasks.c.rater == rater) & schema.tasks.c.answer.is_(None)
+        with self._reading() as connection:
+            row = connection.execute(_TASKS.where(mine).limit(1)).mappings().first()
+        return None if row is None else _task(row)
+
+    def last_answered(self, rater: int) -> Task | None:
+        """Return the task that a rater answered last; None without any."""
+        query = (
+            sa.select(schema.votes.c.task)
+            .join(schema.tasks, schema.votes.c.task == schema.tasks.c.id)
+            .where((schema.tasks.c.rater == rater) & schema.tasks.c.answer.is_not(None))
+            .order_by(schema.votes.c.id.desc())
+        )
+        with self._reading() as connection:
+            found = connection.execute(query.limit(1)).scalar()
+        return None if found is None else self.task(found)
+
+    def standing(self, rater: int | None = None) -> list[Standing]:
+        """Return what has been answered, and not taken back, in the order of the tasks."""
+        tasks, questions = schema.tasks, schema.questions
+        query = (
+            sa.select(
+                *(tasks.c.question, tasks.c.rater, tasks.c.answer),
+                *(questions.c.repeat_of, questions.c.expected),
+            )
+            .join(questions, tasks.c.question == questions.c.id)
+            .where(tasks.c.answer.is_not(None))
+            .order_by(tasks.c.created, tasks.c.id)
+        )
+        if rater is not None:
+            query = query.where(tasks.c.rater == rater)
+        with self._reading() as connection:
+            return [Standing(**row) for row in connection.execute(query).mappings()]
+
+    def gold(self) -> list[int]:
+        """Return the gold checks, in order."""
+        query = sa.select(schema.questions.c.id).where(schema.questions.c.expected.is_not(None))
+        with self._reading() as connection:
+            return list(connection.execute(query.order_by(schema.questions.c.id)).scalars())
+
+    def counts(self, judgements: int) -> tuple[int, int]:
+        """Return how many questions of the plan stand, and how many of them are answered.
+
+        Args:
+            judgements: how many raters each needs.
+        """
+        questions = schema.questions
+        enough = sa.case((questions.c.answered >= judgements, 1), else_=0)
+        query = sa.select(sa.func.count(), sa.func.sum(enough)).where(
+            questions.c.withdrawn.is_(False),
+            questions.c.expected.is_(None),
+            questions.c.repeat_of.is_(None),
+        )
+        with self._reading() as connection:
+            standing, answered = connection.execute(query).one()
+        return standing, answered or 0
+
+    def given(self, rater: int) -> int:
+        """Return how many answers of a rater stand."""
+        tasks = schema.tasks
+        mine = sa.select(sa.func.count()).where(tasks.c.rater == rater, tasks.c.answer.is_not(None))
+        with self._reading() as connection:
+            return connection.scalar(mine) or 0
+
+    def wanted(self, rater: int, judgements: int, patience: timedelta) -> int | None:
+        """Return the question that most needs this rater's answer; None if none does.
+
+        Args:
+            rater: who has time.
+            judgements: how many raters each question needs; gold checks need everybody.
+            patience: how long somebody may take who was asked, before another one is.
+        """
+        tasks, questions = schema.tasks, schema.questions
+        of_it = tasks.c.question == questions.c.id
+        busy = tasks.c.answer.is_(None) & (tasks.c.created > _now() - patience)
+        thinking = sa.select(sa.func.count()).where(of_it & busy).scalar_subquery()
+        query = sa.select(questions.c.id).where(
+            questions.c.withdrawn.is_(False),
+            questions.c.answered == sa.bindparam("level"),
+            questions.c.only_for.is_(None) | (questions.c.only_for == rater),
+            questions.c.expected.is_(None),
+            ~sa.exists().where(of_it, tasks.c.rater == rater),
+            questions.c.answered + thinking < judgements,
+        )
+        query = query.order_by(questions.c.id).limit(1)
+        with self._reading() as connection:
+            for level in range(judgements):  # the index has them in order at each level
+                found = connection.scalar(query, {"level": level})
+                if found is not None:
+                    return int(found)
+        return None
+
+    def vote(self, task: Task, answer: str, key: str, seconds: float | None = None) -> int:
+        """Store an answer and return its number; sent again with the same key, it is stored once.
+
+        Raises:
+            ValueError: it is no answer to this task, or the key belongs to another task.
+        """
+        check_answer(task, answer)
+        row = {"task": task.id, "key": key, "answer": answer, "seconds": seconds, "created": _now()}
+        votes = schema.votes
+        added = insert(votes).values(row).on_conflict_do_nothing(index_elements=["key"])
+
+        def write(connection: sa.Connection) -> int | None:
+            number: int | None = connection.scalar(added.returning(votes.c.id))
+            if number is not None:
+                _settle(connection, task, None if answer == UNDO else answer)
+            return number
+
+        number = self._write(write)
+        if number is not None:
+            return int(number)
+        with self._reading() as connection:
+            known = connection.execute(sa.select(votes).where(votes.c.key == key)).mappings().one()
+        if known["task"] != task.id:
+            raise ValueError("this key belongs to a vote on another task")
+        return int(known["id"])
+
+    def votes(self) -> list[Vote]:
+        """Return all votes in order, those that were taken back among them."""
+        query = sa.select(schema.votes).order_by(schema.votes.c.id)
+        with self._reading() as connection:
+            tasks = {row["id"]: _task(row) for row in connection.execute(_TASKS).mappings()}
+            rows = connection.execute(query).mappings()
+            return [_vote(row, tasks[row["task"]]) for row in rows]
+
+    @property
+    def revision(self) -> int:
+        """A number that grows with every vote and every exclusion; cheap, for those who wait."""
+        counts = [sa.func.max(table.c.id) for table in (schema.votes, schema.exclusions)]
+        with self._reading() as connection:
+            return sum(connection.execute(sa.select(count)).scalar() or 0 for count in counts)
+
+    def preferences(self) -> list[Preference]:
+        """Return what the votes that count say about trials."""
+        excluded = frozenset(rater.id for rater in self.raters() if rater.excluded)
+        return preferences(counting(self.votes(), excluded))
+
+    def verdicts(self) -> dict[str, int]:
+        """Return how often an image was liked, less how often it was disliked."""
+        excluded = frozenset(rater.id for rater in self.raters() if rater.excluded)
+        return verdicts(counting(self.votes(), excluded))
+
+    # What the owner wants in the pool
+
+    def wish(self, image: str, role: ReferenceRole) -> None:
+        """Have an image join the next round's pool in a role; `unused` takes that back."""
+        row = {"image": image, "role": str(role), "created": _now()}
+        with self._engine.begin() as connection:
+            connection.execute(schema.wishes.insert(), row)
+
+    def wishes(self) -> dict[str, ReferenceRole]:
+        """Return the images that are to join the pool, and their roles."""
+        query = sa.select(schema.wishes).order_by(schema.wishes.c.id)
+        with self._reading() as connection:
+            rows = connection.execute(query).mappings()
+            last = {row["image"]: ReferenceRole(row["role"]) for row in rows}
+        return {image: role for image, role in last.items() if role is not ReferenceRole.UNUSED}
+
+    # Whether people are asked at all
+
+    @property
+    def state(self) -> RatingState:
+        """Whether raters are asked."""
+        query = sa.select(schema.rating_state.c.state).order_by(schema.rating_state.c.id.desc())
+        with self._reading() as connection:
+            found: RatingState | None = connection.execute(query.limit(1)).scalar()
+        return found or "open"
+
+    @state.setter
+    def state(self, state: RatingState) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(schema.rating_state.insert(), {"state": state, "created": _now()})
+
+
+def _settle(connection: sa.Connection, task: Task, answer: str | None) -> None:
+    """Note the answer that stands now, and how many a question has."""
+    mine = schema.tasks.c.id == task.id
+    before = connection.scalar(sa.select(schema.tasks.c.answer).where(mine))
+    connection.execute(schema.tasks.update().where(mine).values(answer=answer))
+    change = (answer not in (None, SKIP)) - (before not in (None, SKIP))
+    if change:
+        questions = schema.questions
+        mine = questions.c.id == task.question.id
+        connection.execute(
+            questions.update().where(mine).values(answered=questions.c.answered + change)
+        )
+
+
+_UNASKED = sa.select(schema.questions.c.id).where(
+    schema.questions.c.id.not_in(sa.select(schema.tasks.c.question)),
+    schema.questions.c.withdrawn.is_(False),
+    schema.questions.c.expected.is_(None),
+    schema.questions.c.repeat_of.is_(None),
+)
+_TASKS = (
+    sa.select(
+        *schema.tasks.c["id", "question", "rater", "order"],
+        *schema.questions.c["kind", "options", "reason", "repeat_of", "only_for", "expected"],
+    )
+    .join(schema.questions, schema.tasks.c.question == schema.questions.c.id)
+    .order_by(schema.tasks.c.created, schema.tasks.c.id)
+)
+
+
+def _question_row(question: Question) -> dict[str, Any]:
+    return {
+        "kind": question.kind,
+        "options": [[option.image, option.trial] for option in question.options],
+        "reason": question.reason,
+        "repeat_of": question.repeat_of,
+        "only_for": question.only_for,
+        "expected": question.expected,
+        "withdrawn": False,
+        "answered": 0,
+        "created": _now(),
+    }
+
+
+def _question(row: Any, key: str = "id") -> Question:
+    options = tuple(Option(image, trial) for image, trial in row["options"])
+    about = {name: row[name] for name in ("kind", "reason", "repeat_of", "only_for", "expected")}
+    return Question(id=row[key], options=options, **about)
+
+
+def _task(row: Any) -> Task:
+    return Task(row["id"], _question(row, "question"), row["rater"], tuple(row["order"]))
+
+
+def _vote(row: Any, task: Task) -> Vote:
+    created = row["created"].replace(tzinfo=UTC)  # SQLite keeps no zone
+    return Vote(row["id"], task, row["answer"], row["seconds"], created)
+
+
+def _hash(token: str) -> str:
+    return sha256(token.encode()).hexdigest()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
