@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from fabricbo.demo import checkpoint_folder
+from fabricbo.sampler.lora import needs_other_names, read_lora
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -103,7 +104,10 @@ def _load_file(path: Path, config: Path | None, common: dict[str, Any]) -> Any:
 
 def _add_lora(pipeline: Any, file: Path) -> None:
     with _explained(f"lora {file} cannot be loaded"):
-        pipeline.load_lora_weights(str(file.parent), weight_name=file.name)
+        if needs_other_names(file):
+            pipeline.load_lora_weights(read_lora(file))
+        else:
+            pipeline.load_lora_weights(str(file.parent), weight_name=file.name)
     if not pipeline.get_active_adapters():
         raise ValueError(f"lora {file} holds nothing for the networks of this checkpoint")
 
@@ -162,5 +166,6 @@ def _check_file(path: Path, field: str) -> None:
     if path.suffix != ".safetensors":
         raise ValueError(
             f"{field} must be a .safetensors file, got {path.name}: other formats can run code "
-            "when they are opened"
+            "when they are opened; where you trust it, convert it with torch.load(file, "
+            "weights_only=True) and safetensors.torch.save_file"
         )

@@ -1,0 +1,1 @@
+"""The experiments of the FABRIC paper: tasks, systems, rounds with feedback, results."""
