@@ -10,13 +10,17 @@ from fabricbo.study import Parts, Study, check_settings
 from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
 
 
-def rated(tmp_path, proposer=None, objective=None, **settings) -> Study:
+def blue(images, prompt):
+    return [float(image.getpixel((0, 0))[2]) for image in images]
+
+
+def rated(tmp_path, proposer=None, objective=None, earlier=None, **settings) -> Study:
     values = {"name": "rated", "prompt": "a cat", "rounds": 2, "trials": 3, "images": 2}
     checked = check_settings(
         {**values, "storage": tmp_path, "rating": {"kind": "pairwise"}, **settings}
     )
     parts = Parts(proposer or UnitProposer(), ColourSampler(), objective)
-    return Study.create(checked, parts, POOL)
+    return Study.create(checked, parts, POOL, earlier)
 
 
 def red_of(study: Study, trial) -> float:
@@ -143,12 +147,36 @@ def test_an_earlier_study_that_does_not_fit_is_refused(tmp_path) -> None:
     both.run()
     values = {"name": "next", "prompt": "a dog", "storage": tmp_path}
     parts = Parts(UnitProposer(), ColourSampler(), redness)
-    with pytest.raises(ValueError, match=r"start_from: .* measures red, more, this one redness"):
+    with pytest.raises(ValueError, match=r"measures red .*, more .*, this one redness"):
         Study.create(check_settings(values), parts, POOL, both)
     unscored = fake_study(tmp_path / "unscored")
     with pytest.raises(ValueError, match="start_from: the hand settings have no score"):
         Study.create(check_settings(values), parts, POOL, unscored)
     assert not (tmp_path / "next" / "study.db").exists()
+
+
+def test_scores_of_an_earlier_study_are_matched_by_name(tmp_path) -> None:
+    """A bound moves a measure to the end, and a study file may name objectives in any order."""
+    earlier = fake_study(tmp_path, objective={"red": redness, "blue": blue})
+    earlier.run()
+    values = {"prompt": "a dog", "storage": tmp_path, "constraints": ["red >= 5"]}
+    parts = Parts(UnitProposer(), ColourSampler(), {"red": redness, "blue": blue})
+    study = Study.create(check_settings({"name": "next", **values}), parts, POOL, earlier)
+    assert [measure.name for measure in study.measures] == ["blue", "red"]
+    known = study.history.earlier
+    assert [t.score.mean for t in known] == [t.further[0].mean for t in earlier.trials]
+    assert [t.further[0].mean for t in known] == [t.score.mean for t in earlier.trials]
+
+
+def test_an_earlier_study_of_another_objective_is_refused(tmp_path) -> None:
+    earlier = fake_study(tmp_path, objective={"blue": blue})
+    earlier.run()
+    settings = check_settings({"name": "next", "prompt": "a dog", "storage": tmp_path})
+    parts = Parts(UnitProposer(), ColourSampler(), redness)
+    with pytest.raises(ValueError, match=r"measures blue .*, this one redness .*label"):
+        Study.create(settings, parts, POOL, earlier)
+    with pytest.raises(ValueError, match="people judge this study"):
+        rated(tmp_path, earlier=earlier)
 
 
 @pytest.mark.parametrize("named", ["folder", "name"])
