@@ -6,15 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from linear_operator.utils.errors import NotPSDError
 
 from experiments.benchmark.synthetic import synthetic
+from fabricbo.assessment import Assessment
 from fabricbo.best import best, pareto
-from fabricbo.proposers import AxProposer, SobolProposer
+from fabricbo.proposers import AxProposer, SobolProposer, bayes
 from fabricbo.proposers.bayes import SurrogateProposer
 from fabricbo.proposers.cost import expected_seconds
 from fabricbo.proposers.preference import Compared, comparisons
 from fabricbo.proposers.replication import knowledge_gradients
-from fabricbo.proposers.surrogate import fit_surrogate
+from fabricbo.proposers.surrogate import Surrogate, fit_surrogate
 from fabricbo.protocols import Assessor, Comparer, History
 from fabricbo.records import Action, FabricParams, Trial, TrialStatus
 from fabricbo.scores import Measure, Preference, Score
@@ -176,8 +178,8 @@ def test_our_proposer_assesses_and_compares() -> None:
 @pytest.mark.parametrize("ties", [False, True])
 def test_preferences_teach_what_is_better(ties: bool) -> None:
     history = judged(16, ties=ties)
-    estimates = AxProposer().assess(history).estimates
-    learnt = [estimates[trial.index][0].mean for trial in history.trials]
+    utilities = AxProposer().assess(history).utilities
+    learnt = [utilities[trial.index].mean for trial in history.trials]
     truth = [near(trial.action, 6, 0.4) for trial in history.trials]
     assert np.corrcoef(learnt, truth)[0, 1] > 0.7
     proposal = AxProposer().propose(history)
@@ -192,8 +194,8 @@ def test_contradictions_are_noise() -> None:
     for said in ((*history.preferences, *turned), loop):
         confused = replace(history, preferences=said)
         assert AxProposer().propose(confused).source in ("bo", "bo-fallback")
-        found = AxProposer().assess(confused).estimates
-        assert all(math.isfinite(estimate.mean) for (estimate,) in found.values())
+        found = AxProposer().assess(confused).utilities
+        assert all(math.isfinite(estimate.mean) for estimate in found.values())
 
 
 def test_a_tie_says_that_two_are_as_good() -> None:
@@ -202,8 +204,8 @@ def test_a_tie_says_that_two_are_as_good() -> None:
     close = replace(history, preferences=(Preference(0, 1, tie=True),) * 4)
 
     def gap(known: History) -> float:
-        found = AxProposer().assess(known).estimates
-        return found[0][0].mean - found[1][0].mean
+        found = AxProposer().assess(known).utilities
+        return found[0].mean - found[1].mean
 
     assert gap(apart) > 0.1
     assert abs(gap(close)) < 0.01
@@ -249,6 +251,33 @@ def test_scores_join_preferences_where_they_differ_beyond_noise() -> None:
     assert comparisons(replace(history, trials=alike, preferences=(said,))) == [pairs[0]]
     mixed = AxProposer().assess(replace(history, preferences=(said,)))
     assert mixed.estimates.keys() == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("judging", [False, True])
+def test_an_assessment_survives_numbers_that_fail(monkeypatch, judging: bool) -> None:
+    """The prior's centre has to do where only the fitted surrogate fails."""
+    history = judged(6) if judging else played(empty(), two_peaks, 6, SobolProposer())
+    real = Surrogate.estimates
+
+    def fails_if_fitted(surrogate, actions):
+        if surrogate.fitted:
+            raise NotPSDError("no factorisation")
+        return real(surrogate, actions)
+
+    monkeypatch.setattr(Surrogate, "estimates", fails_if_fitted)
+    found = AxProposer().assess(history)
+    assert (found.utilities if judging else found.estimates).keys() == set(range(6))
+    monkeypatch.setattr(bayes, "fit_surrogate", _no_fit)
+    assert AxProposer().assess(history) == Assessment()
+    assert SurrogateProposer().propose(history).source == "sobol-fallback"
+
+
+def two_peaks(action: Action, index: int) -> list[Score]:
+    return [noisy(near(action, 4, 0.4), index)]
+
+
+def _no_fit(*_):
+    raise NotPSDError("no factorisation")
 
 
 # Costs

@@ -2,9 +2,13 @@
 
 import pytest
 
+from fabricbo.assessment import Assessment, Estimate
+from fabricbo.cli.reading import print_study
+from fabricbo.cli.wording import study_json
 from fabricbo.compose import create_study, resume_study
 from fabricbo.proposers import AxProposer
 from fabricbo.records import TrialStatus
+from fabricbo.report import write_report
 from fabricbo.scores import Preference
 from fabricbo.study import Parts, Study, check_settings
 from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
@@ -72,7 +76,7 @@ def test_a_cycle_is_accepted(tmp_path) -> None:
     for better, worse in ((a, b), (b, c), (c, a)):
         study.prefer(better, worse)
     assert study.draw().source == "bo"
-    assert study.assess().estimates.keys() == {0, 1, 2}
+    assert study.assess().utilities.keys() == {0, 1, 2}
 
 
 def test_a_person_who_likes_red_gets_it(tmp_path) -> None:
@@ -97,10 +101,10 @@ def test_judgements_after_the_assessment_make_it_old(tmp_path) -> None:
     study = rated(tmp_path, AxProposer())
     a, b, c = study.draw(), study.draw(), study.draw()
     study.prefer(a, b)
-    assert study.assess().estimates.keys() == {0, 1}
+    assert study.assess().utilities.keys() == {0, 1}
     study.prefer(c, a)
-    assert study.assessment.estimates == {}
-    assert study.assess().estimates.keys() == {0, 1, 2}
+    assert study.assessment.utilities == {}
+    assert study.assess().utilities.keys() == {0, 1, 2}
 
 
 def test_proposers_that_cannot_compare_have_the_least_compared_shown(tmp_path) -> None:
@@ -118,8 +122,70 @@ def test_scored_studies_may_be_judged_too(tmp_path) -> None:
     by_red = sorted(study.trials, key=lambda trial: trial.score.mean)
     study.prefer(by_red[0], by_red[-1])  # somebody who does not like red at all
     found = study.assess()
-    assert found.estimates.keys() == {trial.index for trial in study.trials}
+    everything = {trial.index for trial in study.trials}
+    assert found.estimates.keys() == found.utilities.keys() == everything
     assert found.advice is None
+
+
+BOTH = {"red": redness, "blue": blue}
+
+
+def test_a_judged_study_of_several_measures_stays_readable(tmp_path) -> None:
+    study = rated(tmp_path, AxProposer(initial_trials=2), BOTH, constraints=["blue <= 40"])
+    study.run()
+    by_red = sorted(study.trials, key=lambda trial: trial.score.mean)
+    study.prefer(by_red[0], by_red[-1])
+    for found in (study.assessment, study.assess()):  # out of date, then made anew
+        assert study.best() in study.trials
+        assert study.pareto()
+        bounded = {tuple(study.broken_bounds(trial)) for trial in study.trials}
+        assert bounded <= {(), ("blue <= 40",)}
+        assert study_json(study)["best_trial"] == study.best().index
+        assert write_report(study).is_file()
+        assert found.effects == () or len(found.estimates[0]) == 2
+    assert study.hold_out() is not None
+    assert study.broken_bounds(study.best()) == []
+    assert Study.open(study.folder).assessment == study.assessment
+    print_study("rated", tmp_path, as_json=False)
+
+
+def test_a_judged_study_is_shown_before_it_is_assessed(tmp_path) -> None:
+    study = rated(tmp_path, objective=BOTH, constraints=["blue <= 40"])
+    for _ in range(2):
+        trial = study.ask()
+        study.tell(trial, study._parts.sampler(trial.action, "a cat", trial.seeds))
+    study.prefer(*study.trials)
+    assert study.best() == study.trials[0]
+    assert study.broken_bounds(study.best()) == []
+    print_study("rated", tmp_path, as_json=False)
+    assert study_json(study)["best_expected"] is None
+    assert write_report(study).is_file()
+
+
+def test_scored_trials_of_two_objectives_are_compared_before_any_preference(tmp_path) -> None:
+    study = rated(tmp_path, AxProposer(initial_trials=2), BOTH)
+    study.run()
+    one, other = study.next_comparison()
+    assert one != other
+
+
+def test_a_score_told_after_a_judgement_makes_the_assessment_old(tmp_path) -> None:
+    study = rated(tmp_path, AxProposer(), redness)
+    for _ in range(3):
+        trial = study.ask()
+        study.tell(trial, study._parts.sampler(trial.action, "a cat", trial.seeds))
+    study.prefer(*study.trials)
+    assert study.assess().estimates == {}
+    images = [study.images.load(identity) for identity in study.trials[1].images]
+    study.tell(study.trials[1], images, redness(images, ""))
+    assert study.assessment.utilities == {}
+    assert study.assess().estimates.keys() == {1}
+
+
+def test_assessments_of_before_there_were_utilities_are_read() -> None:
+    data = {"estimates": {"3": [{"mean": 1.0, "standard_error": 0.5}]}, "advice": None}
+    found = Assessment.from_json({**data, "effects": [], "slices": []})
+    assert found == Assessment({3: (Estimate(1.0, 0.5),)})
 
 
 # Starting from an earlier study

@@ -25,7 +25,12 @@ from fabricbo.assessment import Estimate
 from fabricbo.proposers.embeddings import Embeddings
 from fabricbo.proposers.features import FeatureMap
 from fabricbo.proposers.kernel import ActionKernel
-from fabricbo.proposers.preference import comparisons, fit_preferences, judged_trials
+from fabricbo.proposers.preference import (
+    FIT_ATTEMPTS,
+    comparisons,
+    fit_preferences,
+    judged_trials,
+)
 from fabricbo.proposers.transfer import TransferKernel
 from fabricbo.protocols import History
 from fabricbo.records import Action, Reference, Trial, TrialStatus
@@ -38,7 +43,6 @@ _NOISE_FLOOR = 1e-4
 _PRIOR_DEGREES = 4
 """How many degrees of freedom the noise common to all trials counts for in each of them."""
 _FIT_ITERATIONS = 60
-_FIT_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -115,12 +119,15 @@ class Standardised:
     scale: float
 
 
-def fit_surrogate(history: History, embeddings: Embeddings | None = None) -> Surrogate:
+def fit_surrogate(
+    history: History, embeddings: Embeddings | None = None, attempts: int = FIT_ATTEMPTS
+) -> Surrogate:
     """Fit the surrogate to the trials that have a score, or to what people preferred.
 
     Args:
         history: what is known so far.
         embeddings: of the references' images; None where there are none.
+        attempts: how often the search for hyperparameters may begin; 0: the prior's have to do.
 
     Raises:
         ValueError: no trial has a score, and nobody preferred any.
@@ -135,12 +142,12 @@ def fit_surrogate(history: History, embeddings: Embeddings | None = None) -> Sur
         None if distances is None else torch.from_numpy(distances),
     )
     if history.preferences:
-        return _fit_to_people(history, features, kernel)
-    return _fit_to_scores(history, features, kernel)
+        return _fit_to_people(history, features, kernel, attempts)
+    return _fit_to_scores(history, features, kernel, attempts)
 
 
 def _fit_to_people(
-    history: History, features: FeatureMap, kernel: Callable[[], ActionKernel]
+    history: History, features: FeatureMap, kernel: Callable[[], ActionKernel], attempts: int
 ) -> Surrogate:
     judged = judged_trials(history)
     rows = _rows(features, [trial.action for trial in judged])
@@ -149,13 +156,13 @@ def _fit_to_people(
         replace(one, better=places[one.better], worse=places[one.worse])
         for one in comparisons(history)
     ]
-    model, fitted = fit_preferences(rows, compared, kernel)
+    model, fitted = fit_preferences(rows, compared, kernel, attempts)
     sign = 1 if history.direction == "maximize" else -1
     return Surrogate((model,), features, rows, (Unit(sign),), (0.0,), fitted)
 
 
 def _fit_to_scores(
-    history: History, features: FeatureMap, kernel: Callable[[], ActionKernel]
+    history: History, features: FeatureMap, kernel: Callable[[], ActionKernel], attempts: int
 ) -> Surrogate:
     done = [trial for trial in history.trials if trial.status is TrialStatus.DONE and trial.scores]
     if not done:
@@ -171,7 +178,7 @@ def _fit_to_scores(
         shift = _level(done, scores) - _level(earlier, known_before) if earlier else 0.0
         found = standardised([*scores, *(_moved(score, shift) for score in known_before)])
         sign = 1 if measure.direction == "maximize" else -1
-        model, good = _fit(rows, sign * found.outcomes, found.noise, covariance)
+        model, good = _fit(rows, sign * found.outcomes, found.noise, covariance, attempts)
         models.append(model)
         units.append(Unit(sign, found.centre, found.scale))
         known = model.likelihood.noise.detach() if found.noise is None else found.noise[: len(done)]
@@ -248,7 +255,11 @@ def _pooled_variance(
 
 
 def _fit(
-    x: Tensor, y: Tensor, noise: Tensor | None, kernel: Callable[[], Kernel]
+    x: Tensor,
+    y: Tensor,
+    noise: Tensor | None,
+    kernel: Callable[[], Kernel],
+    attempts: int = FIT_ATTEMPTS,
 ) -> tuple[SingleTaskGP, bool]:
     model = _model(x, y, noise, kernel())
     likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
@@ -256,7 +267,7 @@ def _fit(
         fit_gpytorch_mll(
             likelihood,
             optimizer_kwargs={"options": {"maxiter": _FIT_ITERATIONS}},
-            max_attempts=_FIT_ATTEMPTS,
+            max_attempts=attempts,
         )
     except (ModelFittingError, RuntimeError, ValueError) as error:
         # The search for hyperparameters can meet matrices that no factorisation survives.
