@@ -429,6 +429,37 @@ def test_levels_are_aligned_also_where_the_hand_settings_failed() -> None:
         assert found[trial.index][0].mean == pytest.approx(trial.score.mean, abs=0.3)
 
 
+@pytest.mark.parametrize("hand", [-10.0, 10.0], ids=["far below", "far above"])
+def test_levels_are_compared_like_with_like(hand: float) -> None:
+    """The earlier study's hand settings say nothing of a level where ours have no score."""
+
+    def scores(action: Action, index: int) -> list[Score]:
+        return [noisy(near(action, 6.5, 0.6) if index else hand, index)]
+
+    earlier = played(empty(seed=5), scores, 12)
+    history = played(replace(empty(seed=1), earlier=earlier.trials), scores, 4, SobolProposer())
+    failed = replace(history.trials[0], status=TrialStatus.FAILED, score=None)
+    surrogate = fit_surrogate(replace(history, trials=(failed, *history.trials[1:])))
+    actions = [trial.action for trial in earlier.trials[1:]]
+    found = [estimate.mean for (estimate,) in surrogate.estimates(actions)]
+    assert found == pytest.approx([near(action, 6.5, 0.6) for action in actions], abs=1.0)
+
+
+def test_the_largest_scores_are_carried_over() -> None:
+    def large(sign: int):
+        return lambda a, i: [Score((sign * 9e149 if i else 9e149,))]
+
+    earlier = played(empty(seed=5), large(1), 6, SobolProposer())
+    start = replace(empty(seed=1), earlier=earlier.trials)
+    history = played(start, large(-1), 2, SobolProposer())
+    low = replace(history.trials[0], score=Score((-9e149,)))
+    history = replace(history, trials=(low, history.trials[1]))
+    assert AxProposer().assess(history).estimates.keys() == {0, 1}
+    top = [replace(trial, score=Score((-trial.score.mean,))) for trial in earlier.trials]
+    high = tuple(replace(trial, score=Score((9e149,))) for trial in history.trials)
+    assert fit_surrogate(replace(history, trials=high, earlier=tuple(top)))
+
+
 def test_estimates_are_of_this_study(seeds=None) -> None:
     earlier = played(empty(seed=5), lambda a, i: [noisy(near(a, 6.5, 0.6), i)], 12)
     start = replace(empty(seed=1), earlier=earlier.trials)

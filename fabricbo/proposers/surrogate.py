@@ -34,7 +34,7 @@ from fabricbo.proposers.preference import (
 from fabricbo.proposers.transfer import TransferKernel
 from fabricbo.protocols import History
 from fabricbo.records import Action, Reference, Trial, TrialStatus
-from fabricbo.scores import Score
+from fabricbo.scores import MAX_SCORE, Score
 
 logger = logging.getLogger(__name__)
 
@@ -175,8 +175,12 @@ def _fit_to_scores(
     for number, measure in enumerate(history.measures):
         scores = [trial.scores[number] for trial in done]
         known_before = [trial.scores[number] for trial in earlier]
-        shift = _level(done, scores) - _level(earlier, known_before) if earlier else 0.0
-        found = standardised([*scores, *(_moved(score, shift) for score in known_before)])
+        if earlier:
+            before = _Study(earlier, known_before, rows[len(own) :, :-1])
+            alone = partial(_fit, kernel=kernel, attempts=attempts)
+            shift = _shift(_Study(done, scores, own[:, :-1]), before, alone)
+            known_before = [_moved(score, shift) for score in known_before]
+        found = standardised([*scores, *known_before])
         sign = 1 if measure.direction == "maximize" else -1
         model, good = _fit(rows, sign * found.outcomes, found.noise, covariance, attempts)
         models.append(model)
@@ -203,18 +207,42 @@ def _rows(features: FeatureMap, actions: Sequence[Action], study: int | None = N
     return torch.cat((rows, torch.full((len(rows), 1), float(study), dtype=rows.dtype)), dim=1)
 
 
-def _level(trials: Sequence[Trial], scores: Sequence[Score]) -> float:
-    """Return what the hand settings score; the mean of all where they failed.
+@dataclass(frozen=True)
+class _Study:
+    """What one study knows of a measure."""
+
+    trials: Sequence[Trial]
+    scores: Sequence[Score]
+    rows: Tensor
+    """Features of the trials, without the column that tells the study, `n x d`."""
+
+    @property
+    def hand(self) -> float | None:
+        """What the hand settings score; None where they failed."""
+        return self.scores[0].mean if self.trials[0].index == 0 else None
+
+
+def _shift(own: _Study, earlier: _Study, fit: Callable[..., tuple[SingleTaskGP, bool]]) -> float:
+    """Return by how much the scores of this study lie above those of the earlier one.
 
     Levels differ between prompts; what is better than the hand settings is what carries over.
+    Where the hand settings have no score in one of the two, the same actions are compared: what
+    ours score with what the earlier study alone would have had them score.
     """
-    if trials[0].index == 0:
-        return scores[0].mean
-    return float(np.mean([score.mean for score in scores]))
+    if own.hand is not None and earlier.hand is not None:
+        return own.hand - earlier.hand
+    found = standardised(earlier.scores)
+    model, _ = fit(earlier.rows, found.outcomes, found.noise)
+    with torch.no_grad():
+        expected = model.posterior(own.rows).mean.squeeze(-1) * found.scale + found.centre
+    ours = torch.tensor([score.mean for score in own.scores], dtype=expected.dtype)
+    return float((ours - expected).mean())
 
 
 def _moved(score: Score, shift: float) -> Score:
-    return Score(tuple(value + shift for value in score.by_seed))
+    """Move a score to the level of this study, as far as scores go."""
+    moved = (value + shift for value in score.by_seed)
+    return Score(tuple(min(max(value, -MAX_SCORE), MAX_SCORE) for value in moved))
 
 
 def known_references(history: History) -> tuple[Reference, ...]:
