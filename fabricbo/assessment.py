@@ -58,13 +58,13 @@ class Assessment:
 
     estimates: Mapping[int, tuple[Estimate, ...]] = field(default_factory=dict)
     """Of each trial with a score: one a measure, by the trial's index."""
-    utilities: Mapping[int, Estimate] = field(default_factory=dict)
-    """Where people judge: how good they find each trial that was judged or has a score, by its
-    index. Higher is better; the unit says nothing. Empty where nobody judged."""
     advice: Advice | None = None
     """None where nobody can say."""
     effects: tuple[ReferenceEffect, ...] = ()
     slices: tuple[Slice, ...] = ()
+    utilities: Mapping[int, Estimate] = field(default_factory=dict)
+    """Where people judge: how good they find each trial that was judged or has a score, by its
+    index. Higher is better; the unit says nothing. Empty where nobody judged."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the assessment as a JSON object."""

@@ -118,7 +118,7 @@ def test_where_people_judge_their_best_keeps_the_bounds() -> None:
     trials = [trial(0, 1.0, 0.05), trial(1, 1.0, 0.2), trial(2)]
     utilities = {i: Estimate(mean, 0.1) for i, mean in enumerate((-1.0, 2.0, 1.0))}
     estimates = {0: expected(1.0, 0.05), 1: expected(1.0, 0.2)}
-    found = Assessment(estimates, utilities)
+    found = Assessment(estimates, utilities=utilities)
     measures = (LIKE, NSFW)
     assert best_judged(trials, measures, found) == trials[2]
     assert best_judged(trials[:2], measures, found) == trials[0]
