@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -305,6 +306,8 @@ def test_expected_seconds_are_those_that_were_measured() -> None:
     for steps in (5, 20, 50):
         action = Action(FabricParams(denoising_steps=steps))
         assert expected(action) == pytest.approx(truth(action), rel=0.05)
+    drawn = (replace(t, status=TrialStatus.DRAWN, score=None) for t in timed(10, truth).trials)
+    assert expected_seconds(replace(timed(10, truth), trials=tuple(drawn))) is not None
     assert expected_seconds(timed(5, truth)) is None
     assert expected_seconds(timed(10, lambda action: None)) is None
 
@@ -339,6 +342,40 @@ def test_where_seconds_are_scarce_cheaper_actions_are_proposed() -> None:
             actions.append(SurrogateProposer().propose(known).action.params.denoising_steps)
         spends[spend] = np.mean(actions)
     assert spends["seconds"] < 0.8 * spends["trials"]
+
+
+def liked_steps(spend: str, seed: int) -> History:
+    """A person who likes many denoising steps, which take their time."""
+    history = replace(timed(12, lambda a: 0.1 * a.params.denoising_steps), spend=spend, seed=seed)
+    steps = [trial.action.params.denoising_steps for trial in history.trials]
+    # Their scores do not differ: all is for the person to say.
+    alike = tuple(replace(t, score=Score((0.0, 1.0))) for t in history.trials)
+    said = [Preference(a, b) for a in range(12) for b in range(12) if steps[a] > steps[b]]
+    return replace(history, trials=alike, preferences=tuple(said))
+
+
+def test_where_people_judge_seconds_do_not_make_the_cheapest_win() -> None:
+    steps = [
+        SurrogateProposer().propose(liked_steps("seconds", seed)).action.params.denoising_steps
+        for seed in range(3)
+    ]
+    assert min(steps) > 20
+
+
+def test_where_people_judge_cheaper_of_equals_are_proposed() -> None:
+    def proposed(spend: str) -> float:
+        known = [liked_steps(spend, seed) for seed in range(3)]
+        # The person sees no steps, only guidance.
+        for number, history in enumerate(known):
+            guidance = [abs(t.action.params.guidance_scale - 5) for t in history.trials]
+            ranked = sorted(range(12), key=lambda index: guidance[index])
+            said = [Preference(a, b) for a, b in pairwise(ranked)]
+            known[number] = replace(history, preferences=tuple(said))
+        return np.mean(
+            [SurrogateProposer().propose(h).action.params.denoising_steps for h in known]
+        )
+
+    assert proposed("seconds") < proposed("trials")
 
 
 # Replicates
