@@ -70,6 +70,13 @@ def test_wrong_judgements_are_refused_and_nothing_is_stored(tmp_path) -> None:
     assert study.preferences == []
 
 
+def test_no_objective_joins_a_study_that_people_judge(tmp_path) -> None:
+    study = rated(tmp_path)
+    study.close()
+    with pytest.raises(ValueError, match="people judge this study"):
+        Study.open(study.folder, Parts(UnitProposer(), ColourSampler(), redness))
+
+
 def test_a_cycle_is_accepted(tmp_path) -> None:
     study = rated(tmp_path, AxProposer(initial_trials=2))
     a, b, c = study.draw(), study.draw(), study.draw()

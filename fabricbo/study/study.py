@@ -21,7 +21,7 @@ from fabricbo.study.errors import NameInUseError, RepeatedFailureError, StudyCom
 from fabricbo.study.heldout import Heldout, HeldoutRow, read_heldout, reporters_of
 from fabricbo.study.images import ImageStore
 from fabricbo.study.judging import gold_questions, least_compared, shown_indices
-from fabricbo.study.measures import study_measures
+from fabricbo.study.measures import parts_for, study_measures
 from fabricbo.study.outcomes import Outcome, read_outcome
 from fabricbo.study.pool import check_pool, grown_pool
 from fabricbo.study.rounds import growth, growth_by_votes, heldout_seeds, round_seeds
@@ -50,14 +50,15 @@ class Study:
         Raises:
             NotAStudyError: there is none, or it cannot be read.
             NewerStoreError: it was written by a newer version.
+            ValueError: the parts' objectives are not what it measures.
         """
         self.folder = folder
         self.images = ImageStore(folder / "images")
         self._store = Store(folder / STORE_NAME, self.images)
-        self._parts = parts
         self.settings: StudySettings = self._store.settings
         self.measures: tuple[Measure, ...] = self._store.measures
         """What is measured: the first objective, further ones, and what has bounds to keep."""
+        self._parts = parts and parts_for(self.measures, self.settings, parts)
         self.direction: Direction = self.measures[0].direction
         self.objective_name = self.measures[0].name
         references = bool(self.rounds[0].pool) or self.settings.pool.grows
@@ -70,6 +71,7 @@ class Study:
         Raises:
             NotAStudyError: there is none, or it cannot be read.
             NewerStoreError: it was written by a newer version.
+            ValueError: the parts' objectives are not what it measures.
         """
         return cls(folder, parts)
 
