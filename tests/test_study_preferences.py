@@ -7,7 +7,7 @@ from fabricbo.cli.reading import print_study
 from fabricbo.cli.wording import study_json
 from fabricbo.compose import create_study, resume_study
 from fabricbo.proposers import AxProposer
-from fabricbo.records import TrialStatus
+from fabricbo.records import Role, TrialStatus
 from fabricbo.report import write_report
 from fabricbo.scores import Preference
 from fabricbo.study import Parts, Study, check_settings
@@ -75,6 +75,16 @@ def test_no_objective_joins_a_study_that_people_judge(tmp_path) -> None:
     study.close()
     with pytest.raises(ValueError, match="people judge this study"):
         Study.open(study.folder, Parts(UnitProposer(), ColourSampler(), redness))
+
+
+def test_the_pool_of_a_judged_study_grows(tmp_path) -> None:
+    study = rated(tmp_path, pool={"grow_liked": 1, "grow_disliked": 1})
+    first = [study.draw() for _ in range(4)]
+    study.prefer(first[2], first[0], first[1], first[3])
+    study.draw()
+    joined = {r.id: r.hand_role for r in study.rounds[1].pool if r not in POOL}
+    assert joined[study.trials[2].images[0]] is Role.LIKED
+    assert [*joined.values()].count(Role.DISLIKED) == 1
 
 
 def test_a_cycle_is_accepted(tmp_path) -> None:

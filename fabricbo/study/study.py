@@ -24,7 +24,13 @@ from fabricbo.study.judging import gold_questions, least_compared, shown_indices
 from fabricbo.study.measures import parts_for, study_measures
 from fabricbo.study.outcomes import Outcome, read_outcome
 from fabricbo.study.pool import check_pool, grown_pool
-from fabricbo.study.rounds import growth, growth_by_votes, heldout_seeds, round_seeds
+from fabricbo.study.rounds import (
+    growth,
+    growth_by_preferences,
+    growth_by_votes,
+    heldout_seeds,
+    round_seeds,
+)
 from fabricbo.study.settings import StudySettings
 from fabricbo.study.store import Beginning, Store
 
@@ -513,10 +519,12 @@ class Study:
         seeds = round_seeds(self.settings.seed, index, self.settings.images)
         grow = self.settings.pool
         if self._needed_parts().objectives:
-            chosen = growth(here, self.direction, grow.grow_liked, grow.grow_disliked)
-        else:
-            counts = self.ballots.verdicts()
+            chosen = growth(here, self.measures, grow.grow_liked, grow.grow_disliked)
+        elif any((counts := self.ballots.verdicts()).values()):
             chosen = growth_by_votes(here, counts, grow.grow_liked, grow.grow_disliked)
+        else:
+            said = self.preferences
+            chosen = growth_by_preferences(here, said, grow.grow_liked, grow.grow_disliked)
         opened = Round(index, seeds, grown_pool(current, chosen, self.images.load))
         self._store.open_round(opened)
         return opened
