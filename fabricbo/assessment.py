@@ -57,11 +57,14 @@ class Assessment:
     """What the surrogate makes of a study."""
 
     estimates: Mapping[int, tuple[Estimate, ...]] = field(default_factory=dict)
-    """Of each trial with a score, or judged by a person: one a measure, by the trial's index."""
+    """Of each trial with a score: one a measure, by the trial's index."""
     advice: Advice | None = None
     """None where nobody can say."""
     effects: tuple[ReferenceEffect, ...] = ()
     slices: tuple[Slice, ...] = ()
+    utilities: Mapping[int, Estimate] = field(default_factory=dict)
+    """Where people judge: how good they find each trial that was judged or has a score, by its
+    index. Higher is better; the unit says nothing. Empty where nobody judged."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the assessment as a JSON object."""
@@ -70,6 +73,7 @@ class Assessment:
                 str(index): [asdict(estimate) for estimate in found]
                 for index, found in self.estimates.items()
             },
+            "utilities": {str(index): asdict(found) for index, found in self.utilities.items()},
             "advice": None if self.advice is None else asdict(self.advice),
             "effects": [asdict(effect) for effect in self.effects],
             "slices": [asdict(slice_) for slice_ in self.slices],
@@ -77,11 +81,14 @@ class Assessment:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Assessment":
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote; before there were utilities it wrote none."""
         return cls(
             estimates={
                 int(index): tuple(Estimate(**one) for one in found)
                 for index, found in data["estimates"].items()
+            },
+            utilities={
+                int(index): Estimate(**found) for index, found in data.get("utilities", {}).items()
             },
             advice=None if data["advice"] is None else Advice(**data["advice"]),
             effects=tuple(_effect(**row) for row in data["effects"]),

@@ -2,15 +2,24 @@
 
 Pure functions of trials and estimates; where a trial is not estimated, the mean of its scores
 stands in. A trial with neither (pending, failed, drawn and not judged) is passed over.
+
+Estimates of one and the same value differ a little from trial to trial, so they are compared with
+a tolerance; scores are compared as they are.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
-from fabricbo.assessment import Estimate
-from fabricbo.records import Trial
+from fabricbo.assessment import Assessment, Estimate
+from fabricbo.records import Trial, TrialStatus
 from fabricbo.scores import Measure, Preference
 
 Estimates = Mapping[int, tuple[Estimate, ...]]
+
+_JITTER = 0.01
+"""What estimates are exact to, as a share of their spread: root of the surrogate's least noise."""
+_ROUNDING = 1e-9
+"""What is left of a sum, as a share of it."""
 
 
 def expected_scores(trial: Trial, estimates: Estimates) -> tuple[float, ...]:
@@ -23,31 +32,78 @@ def expected_scores(trial: Trial, estimates: Estimates) -> tuple[float, ...]:
 def feasible(
     trials: Sequence[Trial], measures: Sequence[Measure], estimates: Estimates
 ) -> list[Trial]:
-    """Return the trials that keep all bounds; those that miss them least if none does."""
+    """Return the trials that keep all bounds; those that miss them least if none does.
+
+    Misses of several bounds are added in units of their spread over the trials.
+    """
+    known = [trial for trial in trials if expected_scores(trial, estimates)]
+    return not_known_to_break(known, measures, estimates)
+
+
+def not_known_to_break(
+    trials: Sequence[Trial], measures: Sequence[Measure], estimates: Estimates
+) -> list[Trial]:
+    """Do as `feasible` does, but keep trials of which nobody knows what they score."""
+    spreads = _spreads([v for t in trials if (v := expected_scores(t, estimates))])
     missed = {
-        trial: _missed(values, measures)
+        trial: math.fsum(
+            miss / (spread or 1.0)
+            for miss, spread in zip(_misses(trial, measures, estimates), spreads, strict=False)
+        )
         for trial in trials
-        if (values := expected_scores(trial, estimates))
     }
     least = min(missed.values(), default=0.0)
-    return [trial for trial, amount in missed.items() if amount <= least]
+    close = least + (_JITTER if least and estimates else 0.0)
+    return [trial for trial, amount in missed.items() if amount <= close]
 
 
 def broken_bounds(trial: Trial, measures: Sequence[Measure], estimates: Estimates) -> list[str]:
-    """Return the bounds that a trial's expected scores do not keep, in words."""
-    pairs = zip(measures, expected_scores(trial, estimates), strict=True)
-    return [measure.bounds_text for measure, value in pairs if not measure.allows(value)]
+    """Return the bounds that a trial's expected scores do not keep, in words.
+
+    None of a trial of which nobody knows what it scores.
+    """
+    misses = _misses(trial, measures, estimates)
+    return [measure.bounds_text for measure, miss in zip(measures, misses, strict=False) if miss]
 
 
-def _missed(values: Sequence[float], measures: Sequence[Measure]) -> float:
-    """Return by how much bounds are missed in all; 0 where all are kept."""
-    total = 0.0
-    for measure, value in zip(measures, values, strict=True):
-        if measure.at_least is not None:
-            total += max(measure.at_least - value, 0.0)
-        if measure.at_most is not None:
-            total += max(value - measure.at_most, 0.0)
-    return total
+def _misses(trial: Trial, measures: Sequence[Measure], estimates: Estimates) -> list[float]:
+    """Return by how much each measure's bounds are missed, beyond the tolerance; else 0."""
+    values = expected_scores(trial, estimates)
+    if not values:
+        return []
+    tolerances = _tolerances(trial, measures, estimates)
+    misses = (measure.missed_by(value) for measure, value in zip(measures, values, strict=True))
+    return [miss if miss > slack else 0.0 for miss, slack in zip(misses, tolerances, strict=True)]
+
+
+def _tolerances(trial: Trial, measures: Sequence[Measure], estimates: Estimates) -> list[float]:
+    """Return by how much each estimate may miss a bound that counts as kept.
+
+    By what estimates are exact to; by its own standard error where the images kept the bound. The
+    benefit of the doubt is not for those whose images did not: bounds are met at their edge, where
+    it would let through about every second trial that breaks them.
+    """
+    if trial.index not in estimates:
+        return [0.0] * len(measures)
+    found = []
+    spreads = _spreads([tuple(e.mean for e in of_one) for of_one in estimates.values()])
+    for number, (measure, estimate) in enumerate(
+        zip(measures, estimates[trial.index], strict=True)
+    ):
+        slack = _JITTER * spreads[number] + _ROUNDING * abs(estimate.mean)
+        kept = bool(trial.scores) and measure.allows(trial.scores[number].mean)
+        found.append(max(slack, estimate.standard_error) if kept else slack)
+    return found
+
+
+def _spreads(rows: Sequence[Sequence[float]]) -> list[float]:
+    """Return the standard deviation of each column; nothing without rows."""
+    columns = list(zip(*rows, strict=True))
+    means = [math.fsum(value / len(column) for value in column) for column in columns]
+    return [
+        math.hypot(*(value - mean for value in column)) / math.sqrt(len(column))
+        for column, mean in zip(columns, means, strict=True)
+    ]
 
 
 def pareto(
@@ -56,8 +112,11 @@ def pareto(
     """Return the trials that none other beats in all objectives, bounds kept, in order."""
     kept = feasible(trials, measures, estimates)
     values = {trial: _objectives(trial, measures, estimates) for trial in kept}
+    exact_to = [_JITTER * s if estimates else 0.0 for s in _spreads(list(values.values()))]
     return [
-        trial for trial in kept if not any(_dominates(v, values[trial]) for v in values.values())
+        trial
+        for trial in kept
+        if not any(_dominates(one, values[trial], exact_to) for one in values.values())
     ]
 
 
@@ -86,18 +145,53 @@ def best(
     return max(front, key=least_gain)
 
 
+def best_judged(
+    trials: Sequence[Trial], measures: Sequence[Measure], found: Assessment
+) -> Trial | None:
+    """Return the trial that people find best, among those not known to break a bound.
+
+    Args:
+        trials: all trials.
+        measures: what has bounds to keep.
+        found: the utilities, and what scored trials are expected to score.
+    """
+    judged = [t for t in trials if t.index in found.utilities and _may_be_best(t)]
+    kept = not_known_to_break(judged, measures, found.estimates)
+    return max(kept, key=lambda trial: found.utilities[trial.index].mean, default=None)
+
+
+def best_unassessed(
+    trials: Sequence[Trial], measures: Sequence[Measure], preferences: Sequence[Preference]
+) -> Trial | None:
+    """Return the best by scores; by preferences where trials without a score were judged."""
+    judged = {index for one in preferences for index in (one.better, one.worse)}
+    if all(trial.scores for trial in trials if trial.index in judged and _may_be_best(trial)):
+        return best(trials, measures, {})
+    return most_preferred(not_known_to_break(trials, measures, {}), preferences)
+
+
 def most_preferred(trials: Sequence[Trial], preferences: Sequence[Preference]) -> Trial | None:
     """Return the trial that won the largest share of its comparisons, a tie being half a win."""
+    share = shares_won(preferences)
+    judged = [trial for trial in trials if trial.index in share and _may_be_best(trial)]
+    return max(judged, key=lambda trial: share[trial.index], default=None)
+
+
+def shares_won(preferences: Sequence[Preference]) -> dict[int, float]:
+    """Return the share of its comparisons that each judged trial won, by index; 1/2 is even."""
     wins: dict[int, float] = {}
     count: dict[int, int] = {}
     for one in preferences:
         for index, won in ((one.better, 1.0), (one.worse, 0.0)):
             wins[index] = wins.get(index, 0.0) + (0.5 if one.tie else won)
             count[index] = count.get(index, 0) + 1
-    judged = [trial for trial in trials if trial.index in count]
     # One comparison won says less than three: a win and a loss are added to all.
-    share = {t: (wins[t.index] + 1) / (count[t.index] + 2) for t in judged}
-    return max(share, key=lambda trial: share[trial], default=None)
+    return {index: (wins[index] + 1) / (count[index] + 2) for index in count}
+
+
+def _may_be_best(trial: Trial) -> bool:
+    """A trial may fail after somebody judged it."""
+    return trial.status is not TrialStatus.FAILED
 
 
 def _objectives(
@@ -112,6 +206,14 @@ def _objectives(
     )
 
 
-def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
-    pairs = list(zip(one, other, strict=True))
-    return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
+def _dominates(one: Sequence[float], other: Sequence[float], exact_to: Sequence[float]) -> bool:
+    """Tell whether one beats the other: worse in none and better in some, beyond the tolerance.
+
+    Of three objectives or more, small losses must not add up to the gain: then three trials could
+    each beat the next in a circle.
+    """
+    gains = [a - b for a, b in zip(one, other, strict=True)]
+    better = any(gain > slack for gain, slack in zip(gains, exact_to, strict=True))
+    worse = any(gain < -slack for gain, slack in zip(gains, exact_to, strict=True))
+    total = math.fsum(gain / (slack or 1.0) for gain, slack in zip(gains, exact_to, strict=True))
+    return better and not worse and total > 0

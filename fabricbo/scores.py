@@ -116,9 +116,13 @@ class Measure:
 
     def allows(self, value: float) -> bool:
         """Tell whether a mean score keeps the bounds."""
+        return self.missed_by(value) <= 0
+
+    def missed_by(self, value: float) -> float:
+        """Return by how much a mean score misses the bounds; 0 where it keeps them."""
         low = -math.inf if self.at_least is None else self.at_least
         high = math.inf if self.at_most is None else self.at_most
-        return low <= value <= high
+        return max(low - value, value - high, 0.0)
 
     @property
     def bounds_text(self) -> str:

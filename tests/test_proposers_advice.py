@@ -37,6 +37,16 @@ def test_no_advice_after_a_few_trials() -> None:
     assert AxProposer().assess(history_of(5)).advice is not None
 
 
+@pytest.mark.parametrize("value", [0.0, 500.0])
+def test_no_advice_where_all_score_the_same(value: float) -> None:
+    """Nothing says how far apart scores may lie, so there is no unit for a gain."""
+    history = history_of(8)
+    alike = tuple(replace(trial, score=Score((value,) * 4)) for trial in history.trials)
+    found = AxProposer().assess(replace(history, trials=alike))
+    assert found.advice is None
+    assert found.slices
+
+
 def test_more_trials_make_surer_and_leave_less_to_gain() -> None:
     few, many = (AxProposer().assess(history_of(count)).advice for count in (6, 60))
     assert few is not None and many is not None

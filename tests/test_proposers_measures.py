@@ -2,19 +2,22 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from linear_operator.utils.errors import NotPSDError
 
 from experiments.benchmark.synthetic import synthetic
+from fabricbo.assessment import Assessment
 from fabricbo.best import best, pareto
-from fabricbo.proposers import AxProposer, SobolProposer
+from fabricbo.proposers import AxProposer, SobolProposer, bayes
 from fabricbo.proposers.bayes import SurrogateProposer
 from fabricbo.proposers.cost import expected_seconds
 from fabricbo.proposers.preference import Compared, comparisons
 from fabricbo.proposers.replication import knowledge_gradients
-from fabricbo.proposers.surrogate import fit_surrogate
+from fabricbo.proposers.surrogate import Surrogate, fit_surrogate
 from fabricbo.protocols import Assessor, Comparer, History
 from fabricbo.records import Action, FabricParams, Trial, TrialStatus
 from fabricbo.scores import Measure, Preference, Score
@@ -176,8 +179,8 @@ def test_our_proposer_assesses_and_compares() -> None:
 @pytest.mark.parametrize("ties", [False, True])
 def test_preferences_teach_what_is_better(ties: bool) -> None:
     history = judged(16, ties=ties)
-    estimates = AxProposer().assess(history).estimates
-    learnt = [estimates[trial.index][0].mean for trial in history.trials]
+    utilities = AxProposer().assess(history).utilities
+    learnt = [utilities[trial.index].mean for trial in history.trials]
     truth = [near(trial.action, 6, 0.4) for trial in history.trials]
     assert np.corrcoef(learnt, truth)[0, 1] > 0.7
     proposal = AxProposer().propose(history)
@@ -192,8 +195,8 @@ def test_contradictions_are_noise() -> None:
     for said in ((*history.preferences, *turned), loop):
         confused = replace(history, preferences=said)
         assert AxProposer().propose(confused).source in ("bo", "bo-fallback")
-        found = AxProposer().assess(confused).estimates
-        assert all(math.isfinite(estimate.mean) for (estimate,) in found.values())
+        found = AxProposer().assess(confused).utilities
+        assert all(math.isfinite(estimate.mean) for estimate in found.values())
 
 
 def test_a_tie_says_that_two_are_as_good() -> None:
@@ -202,8 +205,8 @@ def test_a_tie_says_that_two_are_as_good() -> None:
     close = replace(history, preferences=(Preference(0, 1, tie=True),) * 4)
 
     def gap(known: History) -> float:
-        found = AxProposer().assess(known).estimates
-        return found[0][0].mean - found[1][0].mean
+        found = AxProposer().assess(known).utilities
+        return found[0].mean - found[1].mean
 
     assert gap(apart) > 0.1
     assert abs(gap(close)) < 0.01
@@ -251,6 +254,33 @@ def test_scores_join_preferences_where_they_differ_beyond_noise() -> None:
     assert mixed.estimates.keys() == {0, 1, 2, 3}
 
 
+@pytest.mark.parametrize("judging", [False, True])
+def test_an_assessment_survives_numbers_that_fail(monkeypatch, judging: bool) -> None:
+    """The prior's centre has to do where only the fitted surrogate fails."""
+    history = judged(6) if judging else played(empty(), two_peaks, 6, SobolProposer())
+    real = Surrogate.estimates
+
+    def fails_if_fitted(surrogate, actions):
+        if surrogate.fitted:
+            raise NotPSDError("no factorisation")
+        return real(surrogate, actions)
+
+    monkeypatch.setattr(Surrogate, "estimates", fails_if_fitted)
+    found = AxProposer().assess(history)
+    assert (found.utilities if judging else found.estimates).keys() == set(range(6))
+    monkeypatch.setattr(bayes, "fit_surrogate", _no_fit)
+    assert AxProposer().assess(history) == Assessment()
+    assert SurrogateProposer().propose(history).source == "sobol-fallback"
+
+
+def two_peaks(action: Action, index: int) -> list[Score]:
+    return [noisy(near(action, 4, 0.4), index)]
+
+
+def _no_fit(*_):
+    raise NotPSDError("no factorisation")
+
+
 # Costs
 
 
@@ -276,6 +306,8 @@ def test_expected_seconds_are_those_that_were_measured() -> None:
     for steps in (5, 20, 50):
         action = Action(FabricParams(denoising_steps=steps))
         assert expected(action) == pytest.approx(truth(action), rel=0.05)
+    drawn = (replace(t, status=TrialStatus.DRAWN, score=None) for t in timed(10, truth).trials)
+    assert expected_seconds(replace(timed(10, truth), trials=tuple(drawn))) is not None
     assert expected_seconds(timed(5, truth)) is None
     assert expected_seconds(timed(10, lambda action: None)) is None
 
@@ -310,6 +342,40 @@ def test_where_seconds_are_scarce_cheaper_actions_are_proposed() -> None:
             actions.append(SurrogateProposer().propose(known).action.params.denoising_steps)
         spends[spend] = np.mean(actions)
     assert spends["seconds"] < 0.8 * spends["trials"]
+
+
+def liked_steps(spend: str, seed: int) -> History:
+    """A person who likes many denoising steps, which take their time."""
+    history = replace(timed(12, lambda a: 0.1 * a.params.denoising_steps), spend=spend, seed=seed)
+    steps = [trial.action.params.denoising_steps for trial in history.trials]
+    # Their scores do not differ: all is for the person to say.
+    alike = tuple(replace(t, score=Score((0.0, 1.0))) for t in history.trials)
+    said = [Preference(a, b) for a in range(12) for b in range(12) if steps[a] > steps[b]]
+    return replace(history, trials=alike, preferences=tuple(said))
+
+
+def test_where_people_judge_seconds_do_not_make_the_cheapest_win() -> None:
+    steps = [
+        SurrogateProposer().propose(liked_steps("seconds", seed)).action.params.denoising_steps
+        for seed in range(3)
+    ]
+    assert min(steps) > 20
+
+
+def test_where_people_judge_cheaper_of_equals_are_proposed() -> None:
+    def proposed(spend: str) -> float:
+        known = [liked_steps(spend, seed) for seed in range(3)]
+        # The person sees no steps, only guidance.
+        for number, history in enumerate(known):
+            guidance = [abs(t.action.params.guidance_scale - 5) for t in history.trials]
+            ranked = sorted(range(12), key=lambda index: guidance[index])
+            said = [Preference(a, b) for a, b in pairwise(ranked)]
+            known[number] = replace(history, preferences=tuple(said))
+        return np.mean(
+            [SurrogateProposer().propose(h).action.params.denoising_steps for h in known]
+        )
+
+    assert proposed("seconds") < proposed("trials")
 
 
 # Replicates
@@ -398,6 +464,37 @@ def test_levels_are_aligned_also_where_the_hand_settings_failed() -> None:
     found = AxProposer().assess(history).estimates
     for trial in history.trials[1:]:
         assert found[trial.index][0].mean == pytest.approx(trial.score.mean, abs=0.3)
+
+
+@pytest.mark.parametrize("hand", [-10.0, 10.0], ids=["far below", "far above"])
+def test_levels_are_compared_like_with_like(hand: float) -> None:
+    """The earlier study's hand settings say nothing of a level where ours have no score."""
+
+    def scores(action: Action, index: int) -> list[Score]:
+        return [noisy(near(action, 6.5, 0.6) if index else hand, index)]
+
+    earlier = played(empty(seed=5), scores, 12)
+    history = played(replace(empty(seed=1), earlier=earlier.trials), scores, 4, SobolProposer())
+    failed = replace(history.trials[0], status=TrialStatus.FAILED, score=None)
+    surrogate = fit_surrogate(replace(history, trials=(failed, *history.trials[1:])))
+    actions = [trial.action for trial in earlier.trials[1:]]
+    found = [estimate.mean for (estimate,) in surrogate.estimates(actions)]
+    assert found == pytest.approx([near(action, 6.5, 0.6) for action in actions], abs=1.0)
+
+
+def test_the_largest_scores_are_carried_over() -> None:
+    def large(sign: int):
+        return lambda a, i: [Score((sign * 9e149 if i else 9e149,))]
+
+    earlier = played(empty(seed=5), large(1), 6, SobolProposer())
+    start = replace(empty(seed=1), earlier=earlier.trials)
+    history = played(start, large(-1), 2, SobolProposer())
+    low = replace(history.trials[0], score=Score((-9e149,)))
+    history = replace(history, trials=(low, history.trials[1]))
+    assert AxProposer().assess(history).estimates.keys() == {0, 1}
+    top = [replace(trial, score=Score((-trial.score.mean,))) for trial in earlier.trials]
+    high = tuple(replace(trial, score=Score((9e149,))) for trial in history.trials)
+    assert fit_surrogate(replace(history, trials=high, earlier=tuple(top)))
 
 
 def test_estimates_are_of_this_study(seeds=None) -> None:

@@ -1,12 +1,20 @@
 """Borders of rounds: seeds and growth are pure functions of what is stored."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fabricbo.records import Action, Trial, TrialStatus
-from fabricbo.scores import Score
-from fabricbo.study.rounds import Growth, growth, heldout_seeds, round_seeds
+from fabricbo.scores import Measure, Preference, Score
+from fabricbo.study.rounds import (
+    Growth,
+    growth,
+    growth_by_preferences,
+    heldout_seeds,
+    round_seeds,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -71,22 +79,41 @@ TRIALS = (trial(0, (0.1, 0.9), "ab"), trial(1, (0.5, 0.3), "cd"))
     ],
 )
 def test_best_and_worst_images_are_chosen(direction, liked, disliked, expected) -> None:
-    assert growth(TRIALS, direction, liked, disliked) == Growth(*expected)
+    assert growth(TRIALS, (Measure("x", direction),), liked, disliked) == Growth(*expected)
 
 
 def test_failed_and_empty_trials_give_no_images() -> None:
     trials = [trial(0, (), "a"), trial(1, (0.5,), "")]
-    assert growth(trials, "maximize", 2, 2) == Growth((), ())
+    assert growth(trials, (Measure("x"),), 2, 2) == Growth((), ())
 
 
 def test_one_number_for_a_batch_stands_for_its_first_image() -> None:
     trials = [trial(0, (0.1,), "ab"), trial(1, (0.9,), "cd")]
-    assert growth(trials, "maximize", 1, 1) == Growth(("c",), ("a",))
+    assert growth(trials, (Measure("x"),), 1, 1) == Growth(("c",), ("a",))
 
 
 def test_equal_scores_keep_the_order_of_trials() -> None:
     trials = [trial(0, (0.5, 0.5), "ab"), trial(1, (0.5,), "c")]
-    assert growth(trials, "maximize", 1, 1) == Growth(("a",), ("c",))
+    assert growth(trials, (Measure("x"),), 1, 1) == Growth(("a",), ("c",))
+
+
+def test_images_of_trials_that_keep_the_bounds_come_first() -> None:
+    measures = (Measure("x"), Measure("nsfw", at_most=0.1))
+    outcomes = ((0.1, 0.9, 0.0), (0.5, 0.6, 0.0), (0.99, 0.98, 1.0))
+    trials = [
+        replace(trial(i, (a, b), images), further=(Score((nsfw,)),))
+        for i, ((a, b, nsfw), images) in enumerate(zip(outcomes, ("ab", "cd", "ef"), strict=True))
+    ]
+    assert growth(trials, measures, 2, 3) == Growth(("b", "d"), ("f", "e", "a"))
+    assert growth(trials[2:], measures, 1, 0) == Growth(("e",), ())
+
+
+def test_where_nobody_voted_preferences_choose() -> None:
+    trials = [trial(i, (), images) for i, images in enumerate(("ab", "cd", "ef", "gh", "ij"))]
+    said = [Preference(1, 0), Preference(1, 2), Preference(0, 2), Preference(3, 4, tie=True)]
+    assert growth_by_preferences(trials, said, 2, 2) == Growth(("c",), ("e",))
+    assert growth_by_preferences(trials, said, 0, 1) == Growth((), ("e",))
+    assert growth_by_preferences(trials, [], 2, 2) == Growth((), ())
 
 
 @given(
@@ -100,7 +127,7 @@ def test_an_image_is_chosen_once(rows, direction, liked, disliked) -> None:
         trial(i, tuple(v for v, _ in row), "".join(image for _, image in row))
         for i, row in enumerate(rows)
     ]
-    chosen = growth(trials, direction, liked, disliked)
+    chosen = growth(trials, (Measure("x", direction),), liked, disliked)
     both = (*chosen.liked, *chosen.disliked)
     assert len(set(both)) == len(both)
     assert len(chosen.liked) <= liked

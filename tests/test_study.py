@@ -314,6 +314,40 @@ def doubted(tmp_path: Path, best: int) -> Study:
     return Study.open(made.folder, Parts(Doubter(best), ColourSampler(), redness))
 
 
+def test_the_only_objective_may_have_another_name_when_a_study_is_resumed(tmp_path) -> None:
+    study = fake_study(tmp_path)
+    study.draw()
+    study.close()
+    parts = Parts(UnitProposer(), ColourSampler(), lambda images, prompt: redness(images, prompt))
+    again = Study.open(study.folder, parts)
+    again.run()
+    assert {trial.status for trial in again.trials} == {TrialStatus.DONE}
+    assert again.hold_out().first.measure.name == "redness"
+
+
+def turned(images, prompt):
+    return redness(images, prompt)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"redness": redness, "more": redness}, "scored by redness .*, got redness .*, more"),
+        (objective(direction="minimize")(turned), r"redness \(maximize\), got turned \(minimize\)"),
+        (None, "got nothing"),
+    ],
+    ids=["one more", "other direction", "none"],
+)
+def test_objectives_that_a_study_does_not_measure_are_refused_before_drawing(
+    tmp_path, given, message
+) -> None:
+    study = fake_study(tmp_path)
+    study.close()
+    with pytest.raises(ValueError, match=message):
+        Study.open(study.folder, Parts(UnitProposer(), ColourSampler(), given))
+    assert Study.open(study.folder).trials == []
+
+
 def test_best_is_by_estimates_once_all_trials_are_done(tmp_path) -> None:
     study = doubted(tmp_path, 2)
     trial = study.ask()

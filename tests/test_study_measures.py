@@ -151,9 +151,10 @@ class PromptSampler(ColourSampler):
         return [Image.new("RGB", (8, 8), (*i.getpixel((0, 0))[:2], len(prompt))) for i in images]
 
 
-def over(tmp_path, how: str, scored) -> Study:
+def over(tmp_path, how: str, scored, **changes) -> Study:
     settings = {"name": "fake", "prompt": ["a", "bbb"], "rounds": 1, "trials": 2, "images": 2}
-    checked = check_settings({**settings, "storage": tmp_path, "over_prompts": how, "heldout": 3})
+    changes |= {"storage": tmp_path, "over_prompts": how, "heldout": 3}
+    checked = check_settings({**settings, **changes})
     return Study.create(checked, Parts(UnitProposer(), PromptSampler(), scored), POOL)
 
 
@@ -179,6 +180,30 @@ def test_every_seed_is_drawn_for_every_prompt(tmp_path, how, scored, expected) -
     again = Study.open(study.folder)
     assert again.trials == study.trials
     assert again.heldout == found
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        (["blue <= 2"], 3.0),
+        (["blue >= 2"], 1.0),
+        (["blue >= 0.5", "blue <= 9"], 1.0),
+        (["blue >= -9", "blue <= 3.5"], 3.0),
+    ],
+    ids=["at most", "at least", "nearer to the lower", "nearer to the upper"],
+)
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_the_worst_prompt_is_the_one_that_breaks_the_bound(
+    tmp_path, bounds, expected, direction
+) -> None:
+    """Whatever the direction that the objective declares: it is bounded, not optimized."""
+    bounded = objective(direction=direction, name="blue")(lambda i, p: blueness(i, p))
+    scored = {"red": redness, "blue": bounded}
+    study = over(tmp_path, "worst", scored, constraints=bounds)
+    study.run()
+    assert {trial.further[0].mean for trial in study.trials} == {expected}
+    found = study.hold_out()
+    assert found.comparisons[1].best.mean == expected
 
 
 def test_growth_of_several_prompts_takes_single_images(tmp_path) -> None:

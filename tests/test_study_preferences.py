@@ -2,21 +2,29 @@
 
 import pytest
 
+from fabricbo.assessment import Assessment, Estimate
+from fabricbo.cli.reading import print_study
+from fabricbo.cli.wording import study_json
 from fabricbo.compose import create_study, resume_study
 from fabricbo.proposers import AxProposer
-from fabricbo.records import TrialStatus
+from fabricbo.records import Role, TrialStatus
+from fabricbo.report import write_report
 from fabricbo.scores import Preference
 from fabricbo.study import Parts, Study, check_settings
 from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
 
 
-def rated(tmp_path, proposer=None, objective=None, **settings) -> Study:
+def blue(images, prompt):
+    return [float(image.getpixel((0, 0))[2]) for image in images]
+
+
+def rated(tmp_path, proposer=None, objective=None, earlier=None, **settings) -> Study:
     values = {"name": "rated", "prompt": "a cat", "rounds": 2, "trials": 3, "images": 2}
     checked = check_settings(
         {**values, "storage": tmp_path, "rating": {"kind": "pairwise"}, **settings}
     )
     parts = Parts(proposer or UnitProposer(), ColourSampler(), objective)
-    return Study.create(checked, parts, POOL)
+    return Study.create(checked, parts, POOL, earlier)
 
 
 def red_of(study: Study, trial) -> float:
@@ -62,13 +70,30 @@ def test_wrong_judgements_are_refused_and_nothing_is_stored(tmp_path) -> None:
     assert study.preferences == []
 
 
+def test_no_objective_joins_a_study_that_people_judge(tmp_path) -> None:
+    study = rated(tmp_path)
+    study.close()
+    with pytest.raises(ValueError, match="people judge this study"):
+        Study.open(study.folder, Parts(UnitProposer(), ColourSampler(), redness))
+
+
+def test_the_pool_of_a_judged_study_grows(tmp_path) -> None:
+    study = rated(tmp_path, pool={"grow_liked": 1, "grow_disliked": 1})
+    first = [study.draw() for _ in range(4)]
+    study.prefer(first[2], first[0], first[1], first[3])
+    study.draw()
+    joined = {r.id: r.hand_role for r in study.rounds[1].pool if r not in POOL}
+    assert joined[study.trials[2].images[0]] is Role.LIKED
+    assert [*joined.values()].count(Role.DISLIKED) == 1
+
+
 def test_a_cycle_is_accepted(tmp_path) -> None:
     study = rated(tmp_path, AxProposer(initial_trials=2))
     a, b, c = study.draw(), study.draw(), study.draw()
     for better, worse in ((a, b), (b, c), (c, a)):
         study.prefer(better, worse)
     assert study.draw().source == "bo"
-    assert study.assess().estimates.keys() == {0, 1, 2}
+    assert study.assess().utilities.keys() == {0, 1, 2}
 
 
 def test_a_person_who_likes_red_gets_it(tmp_path) -> None:
@@ -93,10 +118,10 @@ def test_judgements_after_the_assessment_make_it_old(tmp_path) -> None:
     study = rated(tmp_path, AxProposer())
     a, b, c = study.draw(), study.draw(), study.draw()
     study.prefer(a, b)
-    assert study.assess().estimates.keys() == {0, 1}
+    assert study.assess().utilities.keys() == {0, 1}
     study.prefer(c, a)
-    assert study.assessment.estimates == {}
-    assert study.assess().estimates.keys() == {0, 1, 2}
+    assert study.assessment.utilities == {}
+    assert study.assess().utilities.keys() == {0, 1, 2}
 
 
 def test_proposers_that_cannot_compare_have_the_least_compared_shown(tmp_path) -> None:
@@ -114,8 +139,70 @@ def test_scored_studies_may_be_judged_too(tmp_path) -> None:
     by_red = sorted(study.trials, key=lambda trial: trial.score.mean)
     study.prefer(by_red[0], by_red[-1])  # somebody who does not like red at all
     found = study.assess()
-    assert found.estimates.keys() == {trial.index for trial in study.trials}
+    everything = {trial.index for trial in study.trials}
+    assert found.estimates.keys() == found.utilities.keys() == everything
     assert found.advice is None
+
+
+BOTH = {"red": redness, "blue": blue}
+
+
+def test_a_judged_study_of_several_measures_stays_readable(tmp_path) -> None:
+    study = rated(tmp_path, AxProposer(initial_trials=2), BOTH, constraints=["blue <= 40"])
+    study.run()
+    by_red = sorted(study.trials, key=lambda trial: trial.score.mean)
+    study.prefer(by_red[0], by_red[-1])
+    for found in (study.assessment, study.assess()):  # out of date, then made anew
+        assert study.best() in study.trials
+        assert study.pareto()
+        bounded = {tuple(study.broken_bounds(trial)) for trial in study.trials}
+        assert bounded <= {(), ("blue <= 40",)}
+        assert study_json(study)["best_trial"] == study.best().index
+        assert write_report(study).is_file()
+        assert found.effects == () or len(found.estimates[0]) == 2
+    assert study.hold_out() is not None
+    assert study.broken_bounds(study.best()) == []
+    assert Study.open(study.folder).assessment == study.assessment
+    print_study("rated", tmp_path, as_json=False)
+
+
+def test_a_judged_study_is_shown_before_it_is_assessed(tmp_path) -> None:
+    study = rated(tmp_path, objective=BOTH, constraints=["blue <= 40"])
+    for _ in range(2):
+        trial = study.ask()
+        study.tell(trial, study._parts.sampler(trial.action, "a cat", trial.seeds))
+    study.prefer(*study.trials)
+    assert study.best() == study.trials[0]
+    assert study.broken_bounds(study.best()) == []
+    print_study("rated", tmp_path, as_json=False)
+    assert study_json(study)["best_expected"] is None
+    assert write_report(study).is_file()
+
+
+def test_scored_trials_of_two_objectives_are_compared_before_any_preference(tmp_path) -> None:
+    study = rated(tmp_path, AxProposer(initial_trials=2), BOTH)
+    study.run()
+    one, other = study.next_comparison()
+    assert one != other
+
+
+def test_a_score_told_after_a_judgement_makes_the_assessment_old(tmp_path) -> None:
+    study = rated(tmp_path, AxProposer(), redness)
+    for _ in range(3):
+        trial = study.ask()
+        study.tell(trial, study._parts.sampler(trial.action, "a cat", trial.seeds))
+    study.prefer(*study.trials)
+    assert study.assess().estimates == {}
+    images = [study.images.load(identity) for identity in study.trials[1].images]
+    study.tell(study.trials[1], images, redness(images, ""))
+    assert study.assessment.utilities == {}
+    assert study.assess().estimates.keys() == {1}
+
+
+def test_assessments_of_before_there_were_utilities_are_read() -> None:
+    data = {"estimates": {"3": [{"mean": 1.0, "standard_error": 0.5}]}, "advice": None}
+    found = Assessment.from_json({**data, "effects": [], "slices": []})
+    assert found == Assessment({3: (Estimate(1.0, 0.5),)})
 
 
 # Starting from an earlier study
@@ -143,12 +230,36 @@ def test_an_earlier_study_that_does_not_fit_is_refused(tmp_path) -> None:
     both.run()
     values = {"name": "next", "prompt": "a dog", "storage": tmp_path}
     parts = Parts(UnitProposer(), ColourSampler(), redness)
-    with pytest.raises(ValueError, match=r"start_from: .* measures red, more, this one redness"):
+    with pytest.raises(ValueError, match=r"measures red .*, more .*, this one redness"):
         Study.create(check_settings(values), parts, POOL, both)
     unscored = fake_study(tmp_path / "unscored")
     with pytest.raises(ValueError, match="start_from: the hand settings have no score"):
         Study.create(check_settings(values), parts, POOL, unscored)
     assert not (tmp_path / "next" / "study.db").exists()
+
+
+def test_scores_of_an_earlier_study_are_matched_by_name(tmp_path) -> None:
+    """A bound moves a measure to the end, and a study file may name objectives in any order."""
+    earlier = fake_study(tmp_path, objective={"red": redness, "blue": blue})
+    earlier.run()
+    values = {"prompt": "a dog", "storage": tmp_path, "constraints": ["red >= 5"]}
+    parts = Parts(UnitProposer(), ColourSampler(), {"red": redness, "blue": blue})
+    study = Study.create(check_settings({"name": "next", **values}), parts, POOL, earlier)
+    assert [measure.name for measure in study.measures] == ["blue", "red"]
+    known = study.history.earlier
+    assert [t.score.mean for t in known] == [t.further[0].mean for t in earlier.trials]
+    assert [t.further[0].mean for t in known] == [t.score.mean for t in earlier.trials]
+
+
+def test_an_earlier_study_of_another_objective_is_refused(tmp_path) -> None:
+    earlier = fake_study(tmp_path, objective={"blue": blue})
+    earlier.run()
+    settings = check_settings({"name": "next", "prompt": "a dog", "storage": tmp_path})
+    parts = Parts(UnitProposer(), ColourSampler(), redness)
+    with pytest.raises(ValueError, match=r"measures blue .*, this one redness .*label"):
+        Study.create(settings, parts, POOL, earlier)
+    with pytest.raises(ValueError, match="people judge this study"):
+        rated(tmp_path, earlier=earlier)
 
 
 @pytest.mark.parametrize("named", ["folder", "name"])

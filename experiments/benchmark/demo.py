@@ -106,7 +106,7 @@ def demo_problem(name: str) -> Problem:
         found = score_values(objectives, batches, Scene(action, pool, lambda _prompt: ()))
         count = len(settings.prompts)
         return tuple(
-            score_over_prompts(found[measure.name], count, settings, measure.direction)
+            score_over_prompts(found[measure.name], count, settings, measure)
             for measure in measures
         )
 

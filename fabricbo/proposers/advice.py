@@ -21,6 +21,8 @@ from fabricbo.records import Trial
 
 TOLERANCE = 0.1
 """Share of the range of expected scores of the trials so far within which two are as good."""
+_ROUNDING = 1e-12
+"""Difference of scores that are the same, as a share of them."""
 _CANDIDATES = 384
 _DRAWS = 512
 _SLOPE, _OFFSET = 0.44, 0.24
@@ -32,9 +34,10 @@ def advise(
 ) -> Advice | None:
     """Say how likely the best trial is within the tolerance of the best action there is.
 
-    None where that was never calibrated: beyond one objective without bounds.
+    None where that was never calibrated, beyond one objective without bounds; and where all
+    trials score the same, so that nothing is known of how far apart scores may lie.
     """
-    if history.preferences or len(history.measures) > 1:
+    if history.preferences or len(history.measures) > 1 or _all_alike(history):
         return None
     done = [trial.action for trial in history.trials if trial.score is not None]
     estimates = [estimate.mean for (estimate,) in surrogate.estimates(done)]
@@ -42,6 +45,11 @@ def advise(
     gains = _gains(surrogate, history, best, rng)
     raw = float((gains <= tolerance).double().mean())
     return Advice(calibrated(raw), tolerance, float(gains.mean()))
+
+
+def _all_alike(history: History) -> bool:
+    means = [trial.score.mean for trial in history.trials if trial.score is not None]
+    return max(means) - min(means) <= _ROUNDING * max(map(abs, means))
 
 
 def _gains(surrogate: Surrogate, history: History, best: Trial, rng: np.random.Generator) -> Tensor:

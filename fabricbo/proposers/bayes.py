@@ -3,8 +3,9 @@
 import logging
 import random
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,19 +14,19 @@ from botorch.exceptions.warnings import OptimizationWarning
 from linear_operator.utils.errors import NanError, NotPSDError
 from linear_operator.utils.warnings import NumericalWarning
 
-from fabricbo.assessment import Assessment
-from fabricbo.best import best
+from fabricbo.assessment import Assessment, Estimate
+from fabricbo.best import best, best_judged
 from fabricbo.proposers.acquisition import best_action
 from fabricbo.proposers.advice import advise
 from fabricbo.proposers.baselines import proposal_seed, random_generator, sobol_action
 from fabricbo.proposers.comparison import Choice, first_pairs, next_pairs
 from fabricbo.proposers.embeddings import Embed, Embeddings
 from fabricbo.proposers.insight import reference_effects, slices
-from fabricbo.proposers.preference import judged_trials
+from fabricbo.proposers.preference import FIT_ATTEMPTS, judged_trials
 from fabricbo.proposers.replication import worth_repeating
-from fabricbo.proposers.surrogate import fit_surrogate
+from fabricbo.proposers.surrogate import Surrogate, fit_surrogate
 from fabricbo.protocols import History, Proposal
-from fabricbo.records import TrialStatus
+from fabricbo.records import Trial, TrialStatus
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,8 @@ class SurrogateProposer:
         """
         _warn_of_bounds(history)
         with own_randomness(proposal_seed(history)):
-            surrogate = fit_surrogate(history, self._embeddings)
             try:
+                surrogate = fit_surrogate(history, self._embeddings)
                 action, new = best_action(surrogate, history, random_generator(history))
                 again = worth_repeating(surrogate, history, action)
             except _NUMERICAL_ERRORS as error:
@@ -75,34 +76,27 @@ class SurrogateProposer:
         return Proposal(action, source="bo" if surrogate.fitted else "bo-fallback")
 
     def assess(self, history: History, /) -> Assessment:
-        """Return what every trial is expected to score, what helped, and whether to go on."""
-        known = judged_trials(history)
-        if not known:
+        """Return what every trial is expected to score, what helped, and whether to go on.
+
+        Where numbers fail the prior's hyperparameters have to do; where they fail with those,
+        too, nothing is said.
+        """
+        if not judged_trials(history):
             return Assessment()
-        rng = random_generator(history)
         with own_randomness(proposal_seed(history)):
-            surrogate = fit_surrogate(history, self._embeddings)
-            found = surrogate.estimates([trial.action for trial in known])
-            estimates = {t.index: of_one for t, of_one in zip(known, found, strict=True)}
-            chosen = best(known, history.measures[: len(surrogate.units)], estimates)
-            if chosen is None:
-                return Assessment(estimates)
-            try:
-                enough = sum(bool(trial.scores) for trial in known) >= _ENOUGH_TO_ADVISE
-                return Assessment(
-                    estimates,
-                    advise(surrogate, history, chosen, rng) if enough else None,
-                    reference_effects(surrogate, history, chosen),
-                    slices(surrogate, history, chosen),
-                )
-            except _NUMERICAL_ERRORS as error:
-                logger.warning("no advice on whether to go on: %s", error)
-                return Assessment(estimates)
+            for attempts in (FIT_ATTEMPTS, 0):
+                try:
+                    return assessed(history, self._embeddings, attempts)
+                except _NUMERICAL_ERRORS as error:
+                    logger.warning("assessment failed: %s", error)
+        return Assessment()
 
     def compare(
         self, history: History, count: int = 1, waiting: Collection[frozenset[int]] = (), /
     ) -> list[tuple[int, int]]:
         """Return the pairs of drawn trials whose comparison should help most, by qEUBO.
+
+        Before anybody compared any, the first objective says what is good.
 
         Raises:
             ValueError: fewer than two trials have images.
@@ -113,8 +107,67 @@ class SurrogateProposer:
         if not judged_trials(history):
             return first_pairs(shown, count, waiting)
         with own_randomness(proposal_seed(history)):
-            surrogate = fit_surrogate(history, self._embeddings)
-            return next_pairs(surrogate, history, Choice(shown, count, frozenset(waiting)))
+            try:
+                surrogate = fit_surrogate(history, self._embeddings)
+                return next_pairs(surrogate, history, Choice(shown, count, frozenset(waiting)))
+            except _NUMERICAL_ERRORS as error:
+                logger.warning("choice of a comparison failed, taking the first: %s", error)
+                return first_pairs(shown, count, waiting)
+
+
+def assessed(history: History, embeddings: Embeddings | None, attempts: int) -> Assessment:
+    """Return what surrogates make of trials of which some were scored or judged.
+
+    Scores have a surrogate of their own, also where people judge: what they find good says
+    nothing about what is measured.
+    """
+    rng, found, surrogate = random_generator(history), Assessment(), None
+    scored = [trial for trial in history.trials if trial.scores]
+    if scored:
+        surrogate = fit_surrogate(replace(history, preferences=()), embeddings, attempts)
+        rows = surrogate.estimates([trial.action for trial in scored])
+        estimates = {trial.index: row for trial, row in zip(scored, rows, strict=True)}
+        found = replace(found, estimates=estimates)
+        chosen = best(scored, history.measures, estimates)
+    if history.preferences or surrogate is None:
+        surrogate = fit_surrogate(history, embeddings, attempts)
+        found = replace(found, utilities=_utilities(surrogate, judged_trials(history)))
+        chosen = best_judged(history.trials, history.measures, found)
+    return found if chosen is None else _explained(found, surrogate, Told(history, chosen, rng))
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is explained: a history around its best trial."""
+
+    history: History
+    best: Trial
+    rng: np.random.Generator
+
+
+def _utilities(surrogate: Surrogate, judged: Sequence[Trial]) -> dict[int, Estimate]:
+    (unit,) = surrogate.units
+    rows = surrogate.estimates([trial.action for trial in judged])
+    return {
+        trial.index: Estimate(unit.sign * one.mean, one.standard_error)
+        for trial, (one,) in zip(judged, rows, strict=True)
+    }
+
+
+def _explained(found: Assessment, surrogate: Surrogate, told: Told) -> Assessment:
+    """Add advice, effects and slices, or nothing where they cannot be had."""
+    history, chosen = told.history, told.best
+    enough = len(found.estimates) >= _ENOUGH_TO_ADVISE
+    try:
+        return replace(
+            found,
+            advice=advise(surrogate, history, chosen, told.rng) if enough else None,
+            effects=reference_effects(surrogate, history, chosen),
+            slices=slices(surrogate, history, chosen),
+        )
+    except _NUMERICAL_ERRORS as error:
+        logger.warning("no advice on whether to go on: %s", error)
+        return found
 
 
 def _warn_of_bounds(history: History) -> None:

@@ -59,7 +59,7 @@ def next_pairs(surrogate: Surrogate, history: History, choice: Choice) -> list[t
     if not pairs:
         return []
     worth = qExpectedUtilityOfBestOption(
-        surrogate.model, sampler=SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=history.seed)
+        surrogate.models[0], sampler=SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=history.seed)
     )
     rows = surrogate.rows([trial.action for pair in pairs for trial in pair])
     with torch.no_grad():

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 
 from fabricbo.protocols import History
-from fabricbo.records import Action
+from fabricbo.records import Action, TrialStatus
 
 _ENOUGH = 5
 """Trials whose seconds are known."""
@@ -23,7 +23,8 @@ def expected_seconds(history: History) -> Callable[[Action], float] | None:
 
     The first trial is left out where others were timed: it pays for what is loaded once.
     """
-    timed = [(t.action, t.seconds) for t in history.trials[1:] if t.seconds and t.scores]
+    over = (TrialStatus.DONE, TrialStatus.DRAWN)
+    timed = [(t.action, t.seconds) for t in history.trials[1:] if t.seconds and t.status in over]
     if len(timed) < _ENOUGH:
         return None
     work = np.array([_work(action) for action, _ in timed])

@@ -7,7 +7,9 @@
   Expected Hypervolume Improvement").
 - Judged by people: qEUBO, the expected utility of the best option, here of the action and the
   best trial (Astudillo et al. 2023, "qEUBO: A Decision-Theoretic Acquisition Function for
-  Preferential Bayesian Optimization").
+  Preferential Bayesian Optimization"). Less the utility of the best trial, which is the same for
+  all actions, that is the noisy expected improvement over it; its logarithm is what a cost in
+  seconds can be set against.
 
 Bounds weigh the improvement with the probability that they are kept. Pending trials count as
 seen without knowing what.
@@ -22,7 +24,6 @@ from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.acquisition.multi_objective.objective import IdentityMCMultiOutputObjective
 from botorch.acquisition.objective import GenericMCObjective
-from botorch.acquisition.preference import qExpectedUtilityOfBestOption
 from botorch.sampling import SobolQMCNormalSampler
 from botorch.utils.multi_objective.hypervolume import infer_reference_point
 from botorch.utils.multi_objective.pareto import is_non_dominated
@@ -46,8 +47,13 @@ def acquisition_function(surrogate: Surrogate, history: History, seed: int) -> A
     if history.preferences:
         winner = surrogate.observed[surrogate.means(surrogate.observed)[:, 0].argmax()]
         options = winner.unsqueeze(0)
-        shown = options if pending is None else torch.cat((options, pending))
-        return qExpectedUtilityOfBestOption(surrogate.model, sampler=sampler, X_pending=shown)
+        return qLogNoisyExpectedImprovement(
+            surrogate.model,
+            X_baseline=options if pending is None else torch.cat((options, pending)),
+            sampler=sampler,
+            prune_baseline=False,
+            cache_root=False,
+        )
     bounds = constraints(surrogate, history.measures)
     objectives = history.objectives
     if len(objectives) > 1:

@@ -30,7 +30,7 @@ from fabricbo.scores import Preference, Score
 logger = logging.getLogger(__name__)
 
 _FIT_ITERATIONS = 60
-_FIT_ATTEMPTS = 3
+FIT_ATTEMPTS = 3
 _SCALE_PRIOR = (1.5, 0.7)
 """Mean and standard deviation of the logarithm of the variance that scales the kernel's."""
 
@@ -57,7 +57,10 @@ def comparisons(history: History) -> list[Compared]:
 
 
 def fit_preferences(
-    rows: Tensor, compared: Sequence[Compared], kernel: Callable[[], ActionKernel]
+    rows: Tensor,
+    compared: Sequence[Compared],
+    kernel: Callable[[], ActionKernel],
+    attempts: int = FIT_ATTEMPTS,
 ) -> tuple[PairwiseGP, bool]:
     """Fit a utility to comparisons, then again with what that tells about each rater.
 
@@ -65,23 +68,28 @@ def fit_preferences(
         rows: features of the trials, `n x d`.
         compared: their rows, pair by pair.
         kernel: makes the covariance.
+        attempts: how often a search for hyperparameters may begin; with 0 the prior's serve.
 
     Returns:
         The model, and False where the fit failed and the prior's hyperparameters serve.
     """
     pairs = torch.tensor([(one.better, one.worse) for one in compared], dtype=torch.long)
     voices = [one.voice for one in compared]
-    model, fitted = _fitted(rows, pairs, kernel(), RaterLikelihood(voices, {}))
+    model, fitted = _fitted(rows, pairs, kernel(), RaterLikelihood(voices, {}), attempts)
     with torch.no_grad():
         utilities = model.posterior(rows).mean.squeeze(-1)
     known = habits(voices, utilities[pairs[:, 0]] - utilities[pairs[:, 1]])
     if not fitted or all(habit == Habit() for habit in known.values()):
         return model, fitted
-    return _fitted(rows, pairs, kernel(), RaterLikelihood(voices, known))
+    return _fitted(rows, pairs, kernel(), RaterLikelihood(voices, known), attempts)
 
 
 def _fitted(
-    rows: Tensor, pairs: Tensor, kernel: ActionKernel, likelihood: RaterLikelihood
+    rows: Tensor,
+    pairs: Tensor,
+    kernel: ActionKernel,
+    likelihood: RaterLikelihood,
+    attempts: int,
 ) -> tuple[PairwiseGP, bool]:
     # Failing, a fit leaves its hyperparameters anywhere.
     centre = {name: value.clone() for name, value in kernel.state_dict().items()}
@@ -90,7 +98,7 @@ def _fitted(
         fit_gpytorch_mll(
             PairwiseLaplaceMarginalLogLikelihood(model.likelihood, model),
             optimizer_kwargs={"options": {"maxiter": _FIT_ITERATIONS}},
-            max_attempts=_FIT_ATTEMPTS,
+            max_attempts=attempts,
         )
     except (ModelFittingError, RuntimeError, ValueError) as error:
         logger.warning("fit of the preferences failed, using the prior's centre: %s", error)

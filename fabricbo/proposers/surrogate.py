@@ -25,11 +25,16 @@ from fabricbo.assessment import Estimate
 from fabricbo.proposers.embeddings import Embeddings
 from fabricbo.proposers.features import FeatureMap
 from fabricbo.proposers.kernel import ActionKernel
-from fabricbo.proposers.preference import comparisons, fit_preferences, judged_trials
+from fabricbo.proposers.preference import (
+    FIT_ATTEMPTS,
+    comparisons,
+    fit_preferences,
+    judged_trials,
+)
 from fabricbo.proposers.transfer import TransferKernel
 from fabricbo.protocols import History
 from fabricbo.records import Action, Reference, Trial, TrialStatus
-from fabricbo.scores import Score
+from fabricbo.scores import MAX_SCORE, Score
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +43,6 @@ _NOISE_FLOOR = 1e-4
 _PRIOR_DEGREES = 4
 """How many degrees of freedom the noise common to all trials counts for in each of them."""
 _FIT_ITERATIONS = 60
-_FIT_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -115,12 +119,15 @@ class Standardised:
     scale: float
 
 
-def fit_surrogate(history: History, embeddings: Embeddings | None = None) -> Surrogate:
+def fit_surrogate(
+    history: History, embeddings: Embeddings | None = None, attempts: int = FIT_ATTEMPTS
+) -> Surrogate:
     """Fit the surrogate to the trials that have a score, or to what people preferred.
 
     Args:
         history: what is known so far.
         embeddings: of the references' images; None where there are none.
+        attempts: how often the search for hyperparameters may begin; 0: the prior's have to do.
 
     Raises:
         ValueError: no trial has a score, and nobody preferred any.
@@ -135,12 +142,12 @@ def fit_surrogate(history: History, embeddings: Embeddings | None = None) -> Sur
         None if distances is None else torch.from_numpy(distances),
     )
     if history.preferences:
-        return _fit_to_people(history, features, kernel)
-    return _fit_to_scores(history, features, kernel)
+        return _fit_to_people(history, features, kernel, attempts)
+    return _fit_to_scores(history, features, kernel, attempts)
 
 
 def _fit_to_people(
-    history: History, features: FeatureMap, kernel: Callable[[], ActionKernel]
+    history: History, features: FeatureMap, kernel: Callable[[], ActionKernel], attempts: int
 ) -> Surrogate:
     judged = judged_trials(history)
     rows = _rows(features, [trial.action for trial in judged])
@@ -149,13 +156,13 @@ def _fit_to_people(
         replace(one, better=places[one.better], worse=places[one.worse])
         for one in comparisons(history)
     ]
-    model, fitted = fit_preferences(rows, compared, kernel)
+    model, fitted = fit_preferences(rows, compared, kernel, attempts)
     sign = 1 if history.direction == "maximize" else -1
     return Surrogate((model,), features, rows, (Unit(sign),), (0.0,), fitted)
 
 
 def _fit_to_scores(
-    history: History, features: FeatureMap, kernel: Callable[[], ActionKernel]
+    history: History, features: FeatureMap, kernel: Callable[[], ActionKernel], attempts: int
 ) -> Surrogate:
     done = [trial for trial in history.trials if trial.status is TrialStatus.DONE and trial.scores]
     if not done:
@@ -168,10 +175,14 @@ def _fit_to_scores(
     for number, measure in enumerate(history.measures):
         scores = [trial.scores[number] for trial in done]
         known_before = [trial.scores[number] for trial in earlier]
-        shift = _level(done, scores) - _level(earlier, known_before) if earlier else 0.0
-        found = standardised([*scores, *(_moved(score, shift) for score in known_before)])
+        if earlier:
+            before = _Study(earlier, known_before, rows[len(own) :, :-1])
+            alone = partial(_fit, kernel=kernel, attempts=attempts)
+            shift = _shift(_Study(done, scores, own[:, :-1]), before, alone)
+            known_before = [_moved(score, shift) for score in known_before]
+        found = standardised([*scores, *known_before])
         sign = 1 if measure.direction == "maximize" else -1
-        model, good = _fit(rows, sign * found.outcomes, found.noise, covariance)
+        model, good = _fit(rows, sign * found.outcomes, found.noise, covariance, attempts)
         models.append(model)
         units.append(Unit(sign, found.centre, found.scale))
         known = model.likelihood.noise.detach() if found.noise is None else found.noise[: len(done)]
@@ -196,18 +207,42 @@ def _rows(features: FeatureMap, actions: Sequence[Action], study: int | None = N
     return torch.cat((rows, torch.full((len(rows), 1), float(study), dtype=rows.dtype)), dim=1)
 
 
-def _level(trials: Sequence[Trial], scores: Sequence[Score]) -> float:
-    """Return what the hand settings score; the mean of all where they failed.
+@dataclass(frozen=True)
+class _Study:
+    """What one study knows of a measure."""
+
+    trials: Sequence[Trial]
+    scores: Sequence[Score]
+    rows: Tensor
+    """Features of the trials, without the column that tells the study, `n x d`."""
+
+    @property
+    def hand(self) -> float | None:
+        """What the hand settings score; None where they failed."""
+        return self.scores[0].mean if self.trials[0].index == 0 else None
+
+
+def _shift(own: _Study, earlier: _Study, fit: Callable[..., tuple[SingleTaskGP, bool]]) -> float:
+    """Return by how much the scores of this study lie above those of the earlier one.
 
     Levels differ between prompts; what is better than the hand settings is what carries over.
+    Where the hand settings have no score in one of the two, the same actions are compared: what
+    ours score with what the earlier study alone would have had them score.
     """
-    if trials[0].index == 0:
-        return scores[0].mean
-    return float(np.mean([score.mean for score in scores]))
+    if own.hand is not None and earlier.hand is not None:
+        return own.hand - earlier.hand
+    found = standardised(earlier.scores)
+    model, _ = fit(earlier.rows, found.outcomes, found.noise)
+    with torch.no_grad():
+        expected = model.posterior(own.rows).mean.squeeze(-1) * found.scale + found.centre
+    ours = torch.tensor([score.mean for score in own.scores], dtype=expected.dtype)
+    return float((ours - expected).mean())
 
 
 def _moved(score: Score, shift: float) -> Score:
-    return Score(tuple(value + shift for value in score.by_seed))
+    """Move a score to the level of this study, as far as scores go."""
+    moved = (value + shift for value in score.by_seed)
+    return Score(tuple(min(max(value, -MAX_SCORE), MAX_SCORE) for value in moved))
 
 
 def known_references(history: History) -> tuple[Reference, ...]:
@@ -248,7 +283,11 @@ def _pooled_variance(
 
 
 def _fit(
-    x: Tensor, y: Tensor, noise: Tensor | None, kernel: Callable[[], Kernel]
+    x: Tensor,
+    y: Tensor,
+    noise: Tensor | None,
+    kernel: Callable[[], Kernel],
+    attempts: int = FIT_ATTEMPTS,
 ) -> tuple[SingleTaskGP, bool]:
     model = _model(x, y, noise, kernel())
     likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
@@ -256,7 +295,7 @@ def _fit(
         fit_gpytorch_mll(
             likelihood,
             optimizer_kwargs={"options": {"maxiter": _FIT_ITERATIONS}},
-            max_attempts=_FIT_ATTEMPTS,
+            max_attempts=attempts,
         )
     except (ModelFittingError, RuntimeError, ValueError) as error:
         # The search for hyperparameters can meet matrices that no factorisation survives.

@@ -78,12 +78,14 @@ def compared(found: Comparison) -> str:
 
 def expectation(study: Study) -> str | None:
     """Say what the best trial is expected to score; None where nothing was estimated."""
-    best, estimates = study.best(), study.assessment.estimates
-    if best is None or best.index not in estimates:
+    best, assessment = study.best(), study.assessment
+    if best is None:
         return None
-    if study.preferences:  # what a preference is in numbers means nothing to anybody
+    if best.index in assessment.utilities:  # its number means nothing to anybody
         return f"Trial {best.index} is the best by what all judgements together say."
-    found = estimates[best.index][0]
+    if best.index not in assessment.estimates:
+        return None
+    found = assessment.estimates[best.index][0]
     return (
         f"Trial {best.index} is the best by what all trials together say: expected score "
         f"{number_text(found.mean)} ± {number_text(found.standard_error)}, "

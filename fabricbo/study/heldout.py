@@ -110,7 +110,7 @@ def read_heldout(
 
         def score(row: HeldoutRow, measure: Measure) -> Score:
             values = cut(row.values[measure.name])
-            return score_over_prompts(values, len(texts), settings, measure.direction)
+            return score_over_prompts(values, len(texts), settings, measure)
 
         compared = (Comparison(m, score(baseline, m), score(best, m), s) for m, s in kept)
         return Heldout(texts, tuple(compared), cut(baseline.images), cut(best.images))

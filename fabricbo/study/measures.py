@@ -1,11 +1,13 @@
 """What a study measures, from its objectives and the bounds on them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from fabricbo.protocols import Objective
 from fabricbo.scores import Measure
 from fabricbo.scoring import declaration
 from fabricbo.study.bounds import Bounds, bounds_by_name, check_bounded
+from fabricbo.study.drawing import Parts
 from fabricbo.study.settings import StudySettings
 
 PEOPLE = "preference"
@@ -32,6 +34,34 @@ def study_measures(
         _measure(name, objectives[name], bounds.get(name, Bounds()), points.get(name))
         for name in ordered
     )
+
+
+def parts_for(measures: Sequence[Measure], settings: StudySettings, parts: Parts) -> Parts:
+    """Return the parts with their objectives under the names that the study keeps scores by.
+
+    A single objective is taken for the only one that the study has, whatever it is called now: a
+    function may have been renamed, or written as a lambda.
+
+    Raises:
+        ValueError: they are not what the study measures, so that no trial could be scored.
+    """
+    now = {name: declaration(one).direction for name, one in parts.objectives.items()}
+    known = {measure.name: measure.direction for measure in measures}
+    if now == known or (not now and settings.rating is not None):
+        return parts
+    judged = settings.rating is not None and tuple(measures) == (Measure(PEOPLE),)
+    if len(now) == len(known) == 1 and [*now.values()] == [*known.values()] and not judged:
+        (objective,) = parts.objectives.values()
+        return replace(parts, objective={measures[0].name: objective})
+    raise ValueError(
+        f"objective: this study is scored by {_said(known)}, got {_said(now)}"
+        if not judged
+        else f"objective: people judge this study, and nothing scores it; got {_said(now)}"
+    )
+
+
+def _said(directions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({direction})" for name, direction in directions.items()) or "nothing"
 
 
 def _measure(name: str, objective: Objective, bounds: Bounds, point: float | None) -> Measure:

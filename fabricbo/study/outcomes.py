@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from fabricbo.scores import Direction, Measure, Score
+from fabricbo.scores import Measure, Score
 from fabricbo.study.drawing import score_over_prompts
 from fabricbo.study.settings import StudySettings
 
@@ -26,15 +26,15 @@ def read_outcome(
     names = [measure.name for measure in measures]
     if set(by_name) != set(names):
         raise ValueError(f"expected scores of {', '.join(names)}, got {', '.join(by_name)}")
-    return [_score(by_name[one.name], one.direction, settings, images) for one in measures]
+    return [_score(by_name[one.name], one, settings, images) for one in measures]
 
 
 def _score(
-    given: Score | Sequence[float], direction: Direction, settings: StudySettings, images: int
+    given: Score | Sequence[float], measure: Measure, settings: StudySettings, images: int
 ) -> Score:
     values = given.values if isinstance(given, Score) else tuple(given)
     prompts = len(settings.prompts)
     if len(values) not in (prompts, images):
         one = "one" if prompts == 1 else f"one a prompt ({prompts})"
         raise ValueError(f"expected {images} scores or {one}, got {len(values)}")
-    return score_over_prompts(values, prompts, settings, direction)
+    return score_over_prompts(values, prompts, settings, measure)

@@ -7,8 +7,9 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fabricbo.best import shares_won
 from fabricbo.records import Role, Trial
-from fabricbo.scores import Direction
+from fabricbo.scores import Measure, Preference
 
 
 def round_seeds(study_seed: int, index: int, images: int) -> tuple[int, ...]:
@@ -36,17 +37,52 @@ class Growth:
     disliked: tuple[str, ...]
 
 
-def growth(trials: Sequence[Trial], direction: Direction, liked: int, disliked: int) -> Growth:
+def growth(
+    trials: Sequence[Trial], measures: Sequence[Measure], liked: int, disliked: int
+) -> Growth:
     """Choose a round's best images as liked candidates and its worst as disliked ones.
 
-    As in the paper's iterative feedback. An image is chosen once, even where it is among both.
+    As in the paper's iterative feedback, by the first of the measures; images of trials that keep
+    all bounds come before others. An image is chosen once, even where it is among both.
     """
-    sign = 1 if direction == "maximize" else -1
-    ranked = sorted(_scored_images(trials), key=lambda pair: -sign * pair[0])
-    unique = list(dict.fromkeys(image for _, image in ranked))
+    sign = 1 if measures[0].direction == "maximize" else -1
+    ranked = sorted(
+        (
+            (not _keeps(trial, measures), -sign * value, image)
+            for trial in trials
+            for value, image in _scored_images(trial)
+        ),
+        key=lambda one: one[:2],
+    )
+    return _ends([image for *_, image in ranked], liked, disliked)
+
+
+def growth_by_preferences(
+    trials: Sequence[Trial], preferences: Sequence[Preference], liked: int, disliked: int
+) -> Growth:
+    """Choose the first image of the trials that won, and of those that lost, most comparisons.
+
+    Those that won as many as they lost, or were never compared, are not chosen.
+    """
+    share = shares_won(preferences)
+    judged = [t for t in trials if t.index in share and t.images]
+    ranked = sorted(judged, key=lambda trial: -share[trial.index])
+    won = [trial.images[0] for trial in ranked if share[trial.index] > 0.5]
+    lost = [trial.images[0] for trial in ranked if share[trial.index] < 0.5]
+    return Growth(_ends(won, liked, 0).liked, _ends(lost, 0, disliked).disliked)
+
+
+def _ends(ranked: Sequence[str], liked: int, disliked: int) -> Growth:
+    """Return the first and the last of the images, the best first and the worst first."""
+    unique = list(dict.fromkeys(ranked))
     best = tuple(unique[:liked])
     rest = [image for image in reversed(unique) if image not in best]
     return Growth(best, tuple(rest[:disliked]))
+
+
+def _keeps(trial: Trial, measures: Sequence[Measure]) -> bool:
+    pairs = zip(measures, trial.scores, strict=False)
+    return all(measure.allows(score.mean) for measure, score in pairs)
 
 
 def growth_by_votes(
@@ -77,11 +113,10 @@ def with_wishes(chosen: Growth, wishes: Mapping[str, Role]) -> Growth:
     )
 
 
-def _scored_images(trials: Sequence[Trial]) -> Iterator[tuple[float, str]]:
-    for trial in trials:
-        if trial.score is None or not trial.images:
-            continue
-        if len(trial.score.values) == len(trial.images):
-            yield from zip(trial.score.values, trial.images, strict=True)
-        else:  # one number for the whole batch: its first image stands for it
-            yield trial.score.mean, trial.images[0]
+def _scored_images(trial: Trial) -> Iterator[tuple[float, str]]:
+    if trial.score is None or not trial.images:
+        return
+    if len(trial.score.values) == len(trial.images):
+        yield from zip(trial.score.values, trial.images, strict=True)
+    else:  # one number for the whole batch: its first image stands for it
+        yield trial.score.mean, trial.images[0]

@@ -168,7 +168,7 @@ class Store:
             return ()
         pairs = zip([row["values"], *(row["further"] or ())], self.measures, strict=True)
         prompts = len(self.settings.prompts)
-        return tuple(score_over_prompts(v, prompts, self.settings, m.direction) for v, m in pairs)
+        return tuple(score_over_prompts(v, prompts, self.settings, m) for v, m in pairs)
 
     def add_preferences(self, preferences: Sequence[Preference]) -> None:
         """Add judgements; none is ever changed or removed."""

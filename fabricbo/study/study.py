@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabricbo.assessment import Assessment
-from fabricbo.best import best, broken_bounds, most_preferred, pareto
+from fabricbo.best import best, best_judged, best_unassessed, broken_bounds, pareto
 from fabricbo.protocols import Assessor, Comparer, History
 from fabricbo.records import Reference, Round, Trial, TrialStatus
 from fabricbo.scores import Direction, Measure, Preference
@@ -21,11 +21,12 @@ from fabricbo.study.errors import NameInUseError, RepeatedFailureError, StudyCom
 from fabricbo.study.heldout import Heldout, HeldoutRow, read_heldout, reporters_of
 from fabricbo.study.images import ImageStore
 from fabricbo.study.judging import gold_questions, least_compared, shown_indices
-from fabricbo.study.measures import study_measures
+from fabricbo.study.measures import parts_for, study_measures
 from fabricbo.study.outcomes import Outcome, read_outcome
 from fabricbo.study.pool import check_pool, grown_pool
 from fabricbo.study.rounds import (
     growth,
+    growth_by_preferences,
     growth_by_votes,
     heldout_seeds,
     round_seeds,
@@ -56,14 +57,15 @@ class Study:
         Raises:
             NotAStudyError: there is none, or it cannot be read.
             NewerStoreError: it was written by a newer version.
+            ValueError: the parts' objectives are not what it measures.
         """
         self.folder = folder
         self.images = ImageStore(folder / "images")
         self._store = Store(folder / STORE_NAME, self.images)
-        self._parts = parts
         self.settings: StudySettings = self._store.settings
         self.measures: tuple[Measure, ...] = self._store.measures
         """What is measured: the first objective, further ones, and what has bounds to keep."""
+        self._parts = parts and parts_for(self.measures, self.settings, parts)
         self.direction: Direction = self.measures[0].direction
         self.objective_name = self.measures[0].name
         references = bool(self.rounds[0].pool) or self.settings.pool.grows
@@ -76,6 +78,7 @@ class Study:
         Raises:
             NotAStudyError: there is none, or it cannot be read.
             NewerStoreError: it was written by a newer version.
+            ValueError: the parts' objectives are not what it measures.
         """
         return cls(folder, parts)
 
@@ -183,31 +186,32 @@ class Study:
         It is made when `run` has come to its end, or by `assess`.
         """
         found, judgements = self._store.assessment()
-        known = found.estimates.keys() == self._outcomes() and judgements == self._judgements
-        return found if known else Assessment()
+        scored = {trial.index for trial in self.trials if trial.scores}
+        said = self.preferences
+        judged = scored.union(*((p.better, p.worse) for p in said)) if said else set()
+        known = found.estimates.keys() == scored and found.utilities.keys() == judged
+        return found if known and judgements == self._judgements else Assessment()
 
     @property
     def _judgements(self) -> int:
         """A number that grows with every judgement, one that takes another back included."""
         return len(self._store.preferences()) + self.ballots.revision
 
-    def _outcomes(self) -> set[int]:
-        """Return the indices of all trials that have a score or were judged."""
-        scored = {trial.index for trial in self.trials if trial.score is not None}
-        return scored.union(*((one.better, one.worse) for one in self.preferences))
-
     def best(self) -> Trial | None:
         """Return the best of the trials, the first of equals; None without any.
 
         By what they are expected to score, where there is an `assessment`: the best of many
-        noisy means is often the luckiest. By their mean score as long as there is none, or by
-        the share of comparisons won where people judge. Bounds are kept where any trial keeps
-        them. With several objectives it is that of `pareto` with the largest least gain.
+        noisy means is often the luckiest. Where people judge, by how good it says they find them.
+        As long as there is none, by their mean score, or by the share of comparisons won where
+        trials without a score were judged. Bounds are kept where any trial keeps them. With
+        several objectives it is that of `pareto` with the largest least gain.
         """
-        trials, estimates = self.trials, self.assessment.estimates
-        if (preferences := self.preferences) and not estimates:
-            return most_preferred(trials, preferences)
-        return best(trials, self.measures, estimates)
+        trials, found = self.trials, self.assessment
+        if found.utilities:
+            return best_judged(trials, self.measures, found)
+        if found.estimates:
+            return best(trials, self.measures, found.estimates)
+        return best_unassessed(trials, self.measures, self.preferences)
 
     def pareto(self) -> list[Trial]:
         """Return the trials that none other beats in all objectives, bounds kept, in order."""
@@ -516,10 +520,12 @@ class Study:
         seeds = round_seeds(self.settings.seed, index, self.settings.images)
         grow = self.settings.pool
         if self._needed_parts().objectives:
-            chosen = growth(here, self.direction, grow.grow_liked, grow.grow_disliked)
-        else:
-            counts = self.ballots.verdicts()
+            chosen = growth(here, self.measures, grow.grow_liked, grow.grow_disliked)
+        elif any((counts := self.ballots.verdicts()).values()):
             chosen = growth_by_votes(here, counts, grow.grow_liked, grow.grow_disliked)
+        else:
+            said = self.preferences
+            chosen = growth_by_preferences(here, said, grow.grow_liked, grow.grow_disliked)
         if self.space.roles:
             chosen = with_wishes(chosen, self.ballots.wishes())
         opened = Round(index, seeds, grown_pool(current, chosen, self.images.load))
