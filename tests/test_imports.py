@@ -47,7 +47,7 @@ def test_import_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["demo", "--help"], ["--version"]],
+    [["--help"], ["run", "--help"], ["rate", "--help"], ["demo", "--help"], ["--version"]],
     ids=" ".join,
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
