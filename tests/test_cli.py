@@ -221,12 +221,33 @@ def test_python_dash_m_and_version() -> None:
     assert done.stdout.startswith("fabricbo 0.")
 
 
-def test_a_study_that_people_judge_is_not_run_from_the_command_line(tmp_path: Path) -> None:
-    file = tmp_path / "rated.toml"
-    file.write_text(
-        'prompt = "a cat"\n[space]\nguidance_scale = [1, 5]\n[rating]\nkind = "pairwise"'
-    )
-    told = CliRunner().invoke(app, ["run", str(file)])
-    assert told.exit_code == 1
-    assert "people judge this study" in told.output
-    assert not (tmp_path / "studies").exists()
+def test_a_study_that_people_judge_is_run_and_rated(place: Path) -> None:
+    rating = '[rating]\nkind = "pairwise"\nquestions = 2\nrepeats = 0.0'
+    file = study_file(place, "judged", STUDY.partition("[objective]")[0] + rating)
+    fabricbo = [sys.executable, "-m", "fabricbo"]
+    running = subprocess.Popen([*fabricbo, "run", str(file)], cwd=place, stderr=subprocess.PIPE)
+    try:
+        store = place / "studies" / "judged" / "study.db"
+        for _ in range(600):
+            if store.is_file():
+                break
+            time.sleep(0.1)
+        rated = subprocess.run(
+            [*fabricbo, "rate", "judged", "--name", "Ada"],
+            cwd=place,
+            input="left\n" * 4,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        _, told = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert running.returncode == 0, told
+    assert "Thank you" in rated.stdout
+    assert b"people judge this study" in told
+    study = Study.open(store.parent)
+    assert len(study.preferences) == 4
+    assert study.best() is not None
+    assert (store.parent / "report.html").is_file()

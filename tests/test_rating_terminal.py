@@ -13,7 +13,7 @@ from rich.console import Console
 
 from fabricbo.rating.contact_sheet import contact_sheet, write_sheet
 from fabricbo.rating.keyboard import Lines, key_names
-from fabricbo.rating.screen import Screen
+from fabricbo.rating.screen import Screen, terminal_images
 from fabricbo.rating.sitting import Sitting, known_rater, new_rater
 from fabricbo.rating.terminal import rate_here
 from fabricbo.study import Study
@@ -187,14 +187,18 @@ def test_keys_have_the_names_that_browsers_give(sent, names) -> None:
     assert key_names(sent) == names
 
 
-def test_images_are_drawn_by_the_library_where_somebody_looks() -> None:
-    from fabricbo.rating.screen import terminal_images
-
-    pytest.importorskip("textual_image")
+def test_images_are_drawn_in_half_blocks() -> None:
     draw = terminal_images()
-    console = Console(file=io.StringIO(), width=40, force_terminal=True)
-    console.print(draw(Image.new("RGB", (64, 32), "red"), 20))
-    assert console.file.getvalue().strip()
+    console = Console(file=io.StringIO(), width=40, force_terminal=True, color_system="truecolor")
+    console.print(draw(Image.new("RGB", (64, 32), (255, 0, 0)), 20))
+    lines = console.file.getvalue().strip().splitlines()
+    assert len(lines) == 5  # ten rows of pixels, two a line
+    assert all("255;0;0" in line for line in lines)
+
+
+def test_without_the_library_there_are_sheets_alone(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich_pixels", None)
+    assert terminal_images() is None
 
 
 def command(study: Study, *more: str) -> list[str]:

@@ -23,15 +23,21 @@ INSTALL = "to see images here, and not in the sheets alone: pip install 'fabricb
 
 
 def terminal_images() -> Draw | None:
-    """Return what draws images by kitty's protocol, sixel or half blocks; None: not installed.
+    """Return what draws images in half blocks, in any terminal with colours; None: not installed.
 
-    The library asks the terminal what it can do when it is imported, so it is only imported here.
+    Libraries that also speak kitty's protocol or sixel have licences that do not fit ours.
     """
     try:
-        from textual_image.renderable import Image as Drawn
+        from rich_pixels import Pixels
     except ImportError:
         return None
-    return lambda image, columns: Drawn(image, width=columns, height="auto")
+
+    def draw(image: Image.Image, columns: int) -> RenderableType:
+        rows = round(columns * image.height / image.width)
+        drawn: RenderableType = Pixels.from_image(image, resize=(columns, rows + rows % 2))
+        return drawn
+
+    return draw
 
 
 class Screen:
