@@ -140,7 +140,7 @@ def test_labels_and_reference_points(tmp_path) -> None:
 
 def test_a_proposer_of_one_objective_is_refused_before_anything_is_loaded(tmp_path) -> None:
     settings = {**LEAST, "storage": str(tmp_path), "proposer": "cmaes"}
-    settings["checkpoint"] = str(tmp_path / "none")
+    settings["checkpoint"] = "nobody/nothing"
     with pytest.raises(SettingsError, match="cmaes takes one objective without bounds, got red"):
         create_study(settings, objective=BOTH)
     assert not (tmp_path / "x").exists()
