@@ -98,7 +98,7 @@ def load_parts(
     _check_proposer(settings)
     checkpoint = _checkpoint(settings, placement.device)
     objective = objective or _objective(settings, placement)
-    study_measures(objectives_by_name(objective), settings)
+    _check_task(settings, objectives_by_name(objective))
     reporters = _named(settings.report_with, placement)
     for one in (*objectives_by_name(objective).values(), *reporters.values()):
         prepare(one)
@@ -147,6 +147,17 @@ def _check_proposer(settings: StudySettings) -> None:
 
     try:
         check_proposer(settings.proposer)
+    except ProposerError as error:
+        raise SettingsError(f"proposer: {error}") from None
+
+
+def _check_task(settings: StudySettings, objectives: Mapping[str, Objective]) -> None:
+    from fabricbo.proposers import ProposerError, check_task
+
+    measures = study_measures(objectives, settings)
+    try:
+        judged = settings.rating is not None
+        check_task(settings.proposer, measures if objectives else (), judged=judged)
     except ProposerError as error:
         raise SettingsError(f"proposer: {error}") from None
 

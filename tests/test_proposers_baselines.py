@@ -22,12 +22,13 @@ from fabricbo.proposers import (
     HandProposer,
     ProposerError,
     RandomProposer,
+    check_task,
     make_proposer,
 )
 from fabricbo.proposers.quiet import quiet
 from fabricbo.protocols import History, Proposer
 from fabricbo.records import Action, FabricParams, Trial, TrialStatus
-from fabricbo.scores import Score
+from fabricbo.scores import Measure, Score
 from fabricbo.space import ActionSpace, Choice, Range
 from fabricbo.study import SettingsError, check_settings
 from tests.fakes import ColourSampler, redness
@@ -350,6 +351,23 @@ def _fake_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_fake_sampler")
+@pytest.mark.parametrize("name", ["optuna-tpe", "cmaes", "ax"])
+def test_proposers_that_never_hear_people_say_so(name, caplog) -> None:
+    with pytest.raises(ProposerError, match="here people judge; choose fabricbo"):
+        check_task(name, (), judged=True)
+    check_task(name, (Measure("x"),), judged=False)
+    assert not caplog.records
+    check_task(name, (Measure("x"),), judged=True)
+    assert "what people prefer does not guide it" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["fabricbo", "random", "sobol", "hand"])
+def test_proposers_that_hear_people_or_do_not_learn_may_be_judged(name, caplog) -> None:
+    check_task(name, (), judged=True)
+    check_task(name, (Measure("x"), Measure("y")), judged=True)
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("name", ["optuna-tpe", "cmaes", "sobol"])
 def test_study_names_its_proposer(name: str, tmp_path: Path) -> None:
     chosen = {**LEAST, "storage": tmp_path, "proposer": name}

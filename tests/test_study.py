@@ -1,5 +1,6 @@
 """Studies: what is asked, told, kept and decided."""
 
+import json
 import os
 import shutil
 import signal
@@ -405,6 +406,20 @@ def test_a_store_of_the_first_version_opens_and_is_brought_up_to_date(tmp_path) 
     assert again.best().index == means.index(max(means))
     again.assess()  # the fake proposer cannot
     assert again.assessment == Assessment()
+
+
+@pytest.mark.parametrize(
+    "option", [{"label": "a cat"}, {"label": "cat"}, {"reference_point": 1.0}, {"weight": 2.0}]
+)
+def test_options_whose_names_mean_something_else_now_are_told(tmp_path, option) -> None:
+    folder = copied(tmp_path)
+    with sqlite3.connect(folder / "study.db") as connection:
+        (text,) = connection.execute("SELECT settings FROM study").fetchone()
+        settings = {**json.loads(text), "objective": {"name": "brightness", **option}}
+        connection.execute("UPDATE study SET settings = ?", (json.dumps(settings),))
+    for _ in range(2):  # nothing is left half done
+        with pytest.raises(NotAStudyError, match=f"option '{next(iter(option))}'"):
+            Study.open(folder)
 
 
 # Places and versions

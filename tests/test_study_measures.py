@@ -138,6 +138,14 @@ def test_labels_and_reference_points(tmp_path) -> None:
     assert study.history.objectives == (0, 1)
 
 
+def test_a_proposer_of_one_objective_is_refused_before_anything_is_loaded(tmp_path) -> None:
+    settings = {**LEAST, "storage": str(tmp_path), "proposer": "cmaes"}
+    settings["checkpoint"] = "nobody/nothing"
+    with pytest.raises(SettingsError, match="cmaes takes one objective without bounds, got red"):
+        create_study(settings, objective=BOTH)
+    assert not (tmp_path / "x").exists()
+
+
 def test_without_an_objective_nothing_judges(tmp_path) -> None:
     with pytest.raises(ValueError, match="objective: is required"):
         create_study({**LEAST, "storage": str(tmp_path)})

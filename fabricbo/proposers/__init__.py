@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         PROPOSERS,
         ProposerError,
         check_proposer,
+        check_task,
         make_proposer,
     )
 
@@ -33,6 +34,7 @@ __all__ = [
     "SobolProposer",
     "StockAxProposer",
     "check_proposer",
+    "check_task",
     "make_proposer",
 ]
 
@@ -48,6 +50,7 @@ _MODULES = {
     "SobolProposer": "baselines",
     "StockAxProposer": "ax_stock",
     "check_proposer": "registry",
+    "check_task": "registry",
     "make_proposer": "registry",
 }
 

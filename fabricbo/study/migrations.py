@@ -7,16 +7,24 @@ import sqlalchemy as sa
 
 from fabricbo.assessment import Advice, Assessment, Estimate
 from fabricbo.study import schema
+from fabricbo.study.errors import NotAStudyError
 
+_NEW_KEYS = {3: ("label", "reference_point"), 4: ("parts", "weight")}
+"""What settings know by name since a version; before, it was an option of the objective's own."""
 _ADDED_COLUMNS = (("study", "further"), ("trials", "further"))
 
 
 def migrate(engine: sa.Engine) -> None:
-    """Bring a store to `SCHEMA_VERSION`, in one transaction that takes the write lock first."""
+    """Bring a store to `SCHEMA_VERSION`, in one transaction that takes the write lock first.
+
+    Raises:
+        NotAStudyError: an option of its objective has a name that means something else now.
+    """
     with engine.begin() as connection:
         version = connection.execute(sa.select(schema.study.c.schema_version)).scalar_one()
         if version >= schema.SCHEMA_VERSION:  # another process has been here in the meantime
             return
+        _check_options(connection, version)
         schema.metadata.create_all(connection)
         if version < 3:
             for table, column in _ADDED_COLUMNS:
@@ -26,6 +34,21 @@ def migrate(engine: sa.Engine) -> None:
         if version < 4:
             _name_heldout(connection)
         connection.execute(schema.study.update().values(schema_version=schema.SCHEMA_VERSION))
+
+
+def _check_options(connection: sa.Connection, version: int) -> None:
+    """Refuse what would be read as something else: scores of other measures, or no scores."""
+    settings = connection.execute(sa.select(schema.study.c.settings)).scalar_one()
+    given = settings.get("objective") or ()
+    taken = [key for since, keys in _NEW_KEYS.items() if version < since for key in keys]
+    for one in [given] if isinstance(given, dict) else given:
+        for key in taken:
+            if key in one:
+                raise NotAStudyError(
+                    f"the study {settings['name']!r} was made by an earlier version of fabricbo, "
+                    f"and its objective has an option {key!r}, which means something else now; "
+                    "open it with the version that made it"
+                )
 
 
 def _gather_assessment(connection: sa.Connection) -> None:
