@@ -99,8 +99,8 @@ class Worker:
         wanted = min(self._ahead - len(waiting), planned(settings) - len(asked))
         if wanted > 0 and self._may_ask(len(asked)):
             made = plan(study, wanted, asked, waiting)
-            ballots.replace_unasked(made) if stale else ballots.add_questions(made)
             if made:
+                ballots.replace_unasked(made) if stale else ballots.add_questions(made)
                 self._event("asked")
                 return True
         return self._draw(len(asked) + max(wanted, 0))
