@@ -12,7 +12,7 @@ from linear_operator.utils.errors import NotPSDError
 from experiments.benchmark.synthetic import synthetic
 from fabricbo.assessment import Assessment
 from fabricbo.best import best, pareto
-from fabricbo.proposers import AxProposer, SobolProposer, bayes
+from fabricbo.proposers import AxProposer, SobolProposer, bayes, surrogate
 from fabricbo.proposers.bayes import SurrogateProposer
 from fabricbo.proposers.cost import expected_seconds
 from fabricbo.proposers.preference import Compared, comparisons
@@ -271,6 +271,22 @@ def test_an_assessment_survives_numbers_that_fail(monkeypatch, judging: bool) ->
     monkeypatch.setattr(bayes, "fit_surrogate", _no_fit)
     assert AxProposer().assess(history) == Assessment()
     assert SurrogateProposer().propose(history).source == "sobol-fallback"
+
+
+def test_a_fit_that_ends_in_no_number_is_a_failure(monkeypatch) -> None:
+    real = surrogate.fit_gpytorch_mll
+
+    def lost(likelihood, max_attempts, **options):
+        if not max_attempts:
+            real(likelihood, max_attempts=max_attempts, **options)
+        for parameter in likelihood.model.covar_module.parameters():
+            parameter.data.fill_(math.nan)
+
+    history = played(empty(), two_peaks, 6, SobolProposer())
+    monkeypatch.setattr(surrogate, "fit_gpytorch_mll", lost)
+    found = AxProposer().assess(history).estimates
+    assert found.keys() == set(range(6))
+    assert all(math.isfinite(estimate.mean) for (estimate,) in found.values())
 
 
 def two_peaks(action: Action, index: int) -> list[Score]:

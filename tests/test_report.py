@@ -369,6 +369,10 @@ def test_ticks_say_what_they_are() -> None:
     assert [text for _, text in ticks_between(-11.0, 24.0)] == ["-10", "0", "10", "20"]
 
 
+def test_ticks_of_the_smallest_floats_are_their_ends() -> None:
+    assert ticks_between(5e-324, 1e-323) == [(5e-324, "4.94e-324"), (1e-323, "9.88e-324")]
+
+
 def done(index: int, *scores: float, **params: float) -> Trial:
     return Trial(
         index=index,

@@ -422,6 +422,15 @@ def test_options_whose_names_mean_something_else_now_are_told(tmp_path, option) 
             Study.open(folder)
 
 
+@pytest.mark.parametrize("seconds", [-1.0, float("inf"), float("nan")])
+def test_seconds_that_nothing_takes_are_refused(tmp_path, seconds) -> None:
+    study = fake_study(tmp_path)
+    trial = study.ask()
+    with pytest.raises(ValueError, match="seconds must be finite"):
+        study.tell(trial, [Image.new("RGB", (4, 4))] * 2, [1.0, 2.0], seconds=seconds)
+    assert study.trials[0].status is TrialStatus.PENDING
+
+
 # Places and versions
 
 

@@ -110,6 +110,16 @@ LEAST = {"name": "x", "prompt": "a cat", "space": {"guidance_scale": [1.0, 9.0]}
         ({"objective": ["brightness", "brightness"]}, "different names"),
         ({"objective": ["brightness"], "constraints": ["nsfw <= 1"]}, "no objective of this study"),
         ({"objective": [{"name": "brightness", "label": "a b"}]}, "label"),
+        ({"objective": {"name": "brightness", "reference_point": True}}, "reference_point.*True"),
+        ({"objective": {"name": "brightness", "reference_point": "0.5"}}, "reference_point.*'0.5'"),
+        ({"objective": {"name": "a.py:"}}, "name"),
+        (
+            {
+                "objective": [{"name": "brightness", "reference_point": 1.0}, "colourfulness"],
+                "constraints": ["brightness <= 1"],
+            },
+            "brightness is bounded, so it has no reference_point",
+        ),
         ({"prompt": []}, "a list of texts"),
         ({"prompt": ["a cat", ""]}, "none empty"),
         ({"prompt": ["a cat", "a cat"]}, "different texts"),

@@ -1,6 +1,7 @@
 """Studies that people judge, and studies that start from an earlier one."""
 
 import pytest
+from PIL import Image
 
 from fabricbo.assessment import Assessment, Estimate
 from fabricbo.cli.reading import print_study
@@ -85,6 +86,40 @@ def test_the_pool_of_a_judged_study_grows(tmp_path) -> None:
     joined = {r.id: r.hand_role for r in study.rounds[1].pool if r not in POOL}
     assert joined[study.trials[2].images[0]] is Role.LIKED
     assert [*joined.values()].count(Role.DISLIKED) == 1
+
+
+def test_images_that_were_judged_stay(tmp_path) -> None:
+    study = rated(tmp_path)
+    a, b = study.draw(), study.draw()
+    others = [Image.new("RGB", (4, 4))] * 2
+    study.prefer(a, b)
+    with pytest.raises(ValueError, match="judged by the images that it has"):
+        study.tell(a, others)
+    with pytest.raises(ValueError, match="judged by the images that it has"):
+        study.fail(a, "a mistake", others)
+    study.fail(a, "a mistake")
+    assert study.trials[0].images == a.images
+    assert study.best() == study.trials[1]
+
+
+def test_nothing_is_held_out_where_nothing_scores(tmp_path) -> None:
+    study = rated(tmp_path)
+    a, b = study.draw(), study.draw()
+    study.tell(a, [study.images.load(identity) for identity in a.images], [1.0, 2.0])
+    study.prefer(b, study.trials[0])
+    assert study.best() == b
+    assert study.hold_out() is None
+
+
+def test_an_earlier_study_that_counts_no_longer_is_told(tmp_path, caplog) -> None:
+    earlier = fake_study(tmp_path)
+    earlier.run()
+    study = rated(tmp_path, AxProposer(initial_trials=1), redness, earlier)
+    a, b, _ = study.draw(), study.draw(), study.draw()
+    assert "earlier study" not in caplog.text
+    study.prefer(a, b)
+    study.draw()
+    assert "the earlier study counts no longer" in caplog.text
 
 
 def test_a_cycle_is_accepted(tmp_path) -> None:

@@ -60,6 +60,8 @@ class SurrogateProposer:
             ValueError: no trial has a score, and nobody preferred any.
         """
         _warn_of_bounds(history)
+        if history.preferences and history.earlier:
+            logger.warning("people have judged, so the earlier study counts no longer")
         with own_randomness(proposal_seed(history)):
             try:
                 surrogate = fit_surrogate(history, self._embeddings)

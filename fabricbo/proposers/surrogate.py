@@ -19,6 +19,7 @@ from botorch.models import ModelListGP, SingleTaskGP
 from botorch.models.model import Model
 from gpytorch.kernels import Kernel
 from gpytorch.mlls import ExactMarginalLogLikelihood
+from linear_operator.utils.errors import NanError
 from torch import Tensor
 
 from fabricbo.assessment import Estimate
@@ -94,10 +95,16 @@ class Surrogate:
         return means
 
     def estimates(self, actions: Sequence[Action]) -> list[tuple[Estimate, ...]]:
-        """Return what actions are expected to score, one estimate a measure, in its units."""
+        """Return what actions are expected to score, one estimate a measure, in its units.
+
+        Raises:
+            NanError: the model knows no number.
+        """
         with torch.no_grad():
             posterior = self.model.posterior(self.rows(actions))
             means, errors = posterior.mean, posterior.variance.clamp_min(0).sqrt()
+        if not (means.isfinite().all() and errors.isfinite().all()):
+            raise NanError("the surrogate's estimates are not finite")
         return [
             tuple(
                 Estimate(unit.sign * mean * unit.scale + unit.centre, error * unit.scale)

@@ -121,8 +121,13 @@ def slice_plots(
 
 
 def ticks_between(low: float, high: float) -> list[tuple[float, str]]:
-    """Return two to five round numbers between two others, with as many places as they need."""
+    """Return two to five round numbers between two others, with as many places as they need.
+
+    The two themselves where they are so near to 0 that floats between them are no round numbers.
+    """
     raw = (high - low) / 4
+    if raw < 1e-300:
+        return [(value, f"{value:.3g}") for value in (low, high)]
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
     places = max(0, -math.floor(math.log10(step) + 1e-9))

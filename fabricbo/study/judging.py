@@ -30,6 +30,21 @@ def _index(trials: Sequence[Trial], trial: Trial) -> int:
     return known.index
 
 
+def check_images_stay(
+    trials: Sequence[Trial], index: int, images: Sequence[str], preferences: Sequence[Preference]
+) -> None:
+    """Check that nobody replaces the images that a judgement is about.
+
+    Raises:
+        ValueError: the trial was judged by other images.
+    """
+    judged = any(index in (one.better, one.worse) for one in preferences)
+    if judged and tuple(images) != trials[index].images:
+        raise ValueError(
+            f"trial {index} was judged by the images that it has; tell it with the same ones"
+        )
+
+
 def gold_questions(settings: StudySettings, images: ImageStore) -> list[Question]:
     """Return the owner's gold checks, their images stored with the study's."""
     checks = () if settings.rating is None else settings.rating.gold

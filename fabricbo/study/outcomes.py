@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from fabricbo.scores import Measure, Score
+from fabricbo.scores import Measure, Score, is_finite
 from fabricbo.study.drawing import score_over_prompts
 from fabricbo.study.settings import StudySettings
 
@@ -27,6 +27,16 @@ def read_outcome(
     if set(by_name) != set(names):
         raise ValueError(f"expected scores of {', '.join(names)}, got {', '.join(by_name)}")
     return [_score(by_name[one.name], one, settings, images) for one in measures]
+
+
+def check_seconds(seconds: float | None) -> None:
+    """Check how long something took.
+
+    Raises:
+        ValueError: it is negative or not finite.
+    """
+    if seconds is not None and not (is_finite(seconds) and seconds >= 0):
+        raise ValueError(f"seconds must be finite and at least 0, got {seconds}")
 
 
 def _score(

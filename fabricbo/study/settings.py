@@ -46,10 +46,10 @@ class CheckpointSettings(CheckedSettings):
 class ObjectiveSettings(BaseModel):
     """Which objective scores; all keys but those below are its options."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False, strict=True)
     __pydantic_extra__: dict[str, Scalar]
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, pattern=r"[^:]$")
     """An installed name, `module:function` or `file.py:function`."""
     label: str = Field(default="", pattern=r"^([A-Za-z_][A-Za-z0-9_-]*)?$")
     """What constraints and tables call it; what it is named unless given."""
@@ -233,6 +233,9 @@ class StudySettings(CheckedSettings):
         bounds = bounds_by_name(self.constraints)
         if names:
             check_bounded(bounds, names)
+        for one in self.objective:
+            if one.reference_point is not None and one.called in bounds:
+                raise ValueError(f"{one.called} is bounded, so it has no reference_point")
         return self
 
     @property

@@ -139,8 +139,9 @@ class Store:
         Raises:
             TrialStateError: the trial is over.
         """
-        outcome = {"reason": reason, "images": list(images) or None}
-        self._end_trial(index, {"status": str(TrialStatus.FAILED), **outcome})
+        outcome: dict[str, Any] = {"status": str(TrialStatus.FAILED), "reason": reason}
+        # One that waited for a person has images, which a judgement may be about.
+        self._end_trial(index, {**outcome, "images": list(images)} if images else outcome)
 
     def _end_trial(self, index: int, outcome: dict[str, Any]) -> None:
         going_on = [str(status) for status in (TrialStatus.PENDING, TrialStatus.DRAWN)]

@@ -20,9 +20,14 @@ from fabricbo.study.earlier import comparable_trials
 from fabricbo.study.errors import NameInUseError, RepeatedFailureError, StudyCompleteError
 from fabricbo.study.heldout import Heldout, HeldoutRow, read_heldout, reporters_of
 from fabricbo.study.images import ImageStore
-from fabricbo.study.judging import gold_questions, least_compared, shown_indices
+from fabricbo.study.judging import (
+    check_images_stay,
+    gold_questions,
+    least_compared,
+    shown_indices,
+)
 from fabricbo.study.measures import parts_for, study_measures
-from fabricbo.study.outcomes import Outcome, read_outcome
+from fabricbo.study.outcomes import Outcome, check_seconds, read_outcome
 from fabricbo.study.pool import check_pool, grown_pool
 from fabricbo.study.rounds import (
     growth,
@@ -266,12 +271,14 @@ class Study:
             seconds: how long it took to draw and score, if known.
 
         Raises:
-            ValueError: not as many scores as images, one that is not finite, or not all that is
-                measured.
+            ValueError: not as many scores as images, one that is not finite, not all that is
+                measured, other images than those that a person judged, or no such duration.
             TrialStateError: the trial is over.
         """
+        check_seconds(seconds)
         found = read_outcome(scores, self.measures, self.settings, len(images))
         saved = [self.images.save(image) for image in images]
+        check_images_stay(self.trials, trial.index, saved, self.preferences)
         self._store.finish_trial(trial.index, found, saved, seconds)
 
     def fail(self, trial: Trial, reason: str, images: Sequence["Image"] = ()) -> None:
@@ -279,9 +286,12 @@ class Study:
 
         Raises:
             TrialStateError: the trial is over.
+            ValueError: other images than those that a person judged.
         """
         _log.warning("trial %d failed: %s", trial.index, reason)
         saved = [self.images.save(image) for image in images]
+        if saved:
+            check_images_stay(self.trials, trial.index, saved, self.preferences)
         self._store.fail_trial(trial.index, reason, saved)
 
     def run(self, on_trial: Callable[[Trial], None] | None = None) -> Trial | None:
@@ -394,13 +404,16 @@ class Study:
         settings say.
 
         Returns:
-            None as long as the baseline has no score, or if the settings ask for no images.
+            None as long as the baseline has no score, if nothing scores here, or if the settings
+            ask for no images.
 
         Raises:
             ObjectiveError: an objective fails on them.
         """
         baseline, best, settings = self.baseline, self.best(), self.settings
         if baseline is None or best is None or not settings.heldout:
+            return None
+        if not (self._needed_parts().objectives or self._needed_parts().reporters):
             return None
         seeds = heldout_seeds(settings.seed, settings.rounds, settings.images, settings.heldout)
         hand = self._hold_out(baseline, seeds)
