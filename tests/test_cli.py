@@ -251,3 +251,38 @@ def test_a_study_that_people_judge_is_run_and_rated(place: Path) -> None:
     assert len(study.preferences) == 4
     assert study.best() is not None
     assert (store.parent / "report.html").is_file()
+
+
+def wait_until(true) -> None:
+    for _ in range(600):
+        if true():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen within a minute")
+
+
+def test_a_server_with_a_worker_draws_and_takes_it_along_when_it_stops(place: Path) -> None:
+    rating = '[rating]\nkind = "pairwise"\nquestions = 2'
+    file = study_file(place, "served", STUDY.partition("[objective]")[0] + rating)
+    fabricbo, folder = [sys.executable, "-m", "fabricbo"], place / "studies" / "served"
+    made = subprocess.Popen([*fabricbo, "run", str(file)], cwd=place)
+    wait_until((folder / "study.db").is_file)
+    made.kill()
+    made.wait()
+    server = subprocess.Popen(
+        [*fabricbo, "serve", "served", "--port", "0", "--with-worker"], cwd=place
+    )
+    try:
+        study = Study.open(folder)
+        wait_until(lambda: len(study.ballots.questions()) >= 2)
+        workers = f"resume {folder.relative_to(place)}"
+        assert workers in running_commands()
+    finally:
+        server.terminate()
+        server.wait(20)
+    assert workers not in running_commands()
+
+
+def running_commands() -> str:
+    found = (file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists())
+    return "\n".join(command.replace(b"\0", b" ").decode("utf-8", "replace") for command in found)

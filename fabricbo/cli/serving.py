@@ -91,12 +91,14 @@ def serve_study(name: str, storage: Path, address: Address, worker_device: str |
     token = study.ballots.add_rater("owner", "owner")
     _console.print(f"your page: {address.base(port)}/join/{token}", soft_wrap=True)
     _console.print("invite raters from there; Ctrl-C stops the server, everything is kept")
+    # The server passes a signal on once it has closed; by default that would end us right there.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     worker = None if worker_device is None else _start_worker(study.folder, worker_device)
     try:
         _run(study, address, taken, port)
     finally:
         if worker is not None:
-            worker.send_signal(signal.SIGINT)
+            worker.terminate()  # whatever it was doing, a worker goes on from what is stored
             worker.wait()
 
 
