@@ -61,7 +61,7 @@ class Results:
 
     def add(self, outcome: Outcome) -> Outcome:
         """Keep an outcome, in the file too, and return it as it is kept."""
-        line = json.dumps(_rounded(asdict(outcome)))
+        line = json.dumps(_rounded(asdict(outcome)), separators=(",", ":"))
         append_line(self._file, line)
         kept = _outcome(json.loads(line))
         self._outcomes[kept.system, kept.task, kept.key] = kept
