@@ -241,6 +241,24 @@ def test_drawn_trials_without_judgement_are_pending() -> None:
     assert len(set(actions)) == 4
 
 
+def test_bounds_keep_the_search_where_people_judge() -> None:
+    """A person likes guidance of 8, and a bound allows 5 at most."""
+
+    def proposed(bound: Measure) -> float:
+        def scores(action: Action, index: int) -> list[Score]:
+            return [Score((0.0, 1.0)), noisy(action.params.guidance_scale, index)]
+
+        history = played(empty(further=(bound,)), scores, 12, SobolProposer())
+        liking = [near(trial.action, 8, 0.4) for trial in history.trials]
+        said = [Preference(a, b) for a in range(12) for b in range(12) if liking[a] > liking[b]]
+        history = replace(history, preferences=tuple(said))
+        known = (replace(history, seed=seed) for seed in range(3))
+        return np.mean([SurrogateProposer().propose(h).action.params.guidance_scale for h in known])
+
+    assert proposed(Measure("guidance", at_most=5.0)) < 5.5
+    assert proposed(Measure("guidance", at_most=50.0)) > 6.0
+
+
 def test_scores_join_preferences_where_they_differ_beyond_noise() -> None:
     history = played(empty(), lambda a, i: [noisy(near(a, 6, 0.4), i)], 4, SobolProposer())
     ranked = sorted(history.trials, key=lambda trial: -trial.score.mean)
