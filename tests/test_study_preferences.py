@@ -214,6 +214,20 @@ def test_a_judged_study_is_shown_before_it_is_assessed(tmp_path) -> None:
     assert write_report(study).is_file()
 
 
+def test_a_page_whose_best_has_no_score_yet(tmp_path) -> None:
+    study = rated(tmp_path, AxProposer(), BOTH, constraints=["blue <= 40"])
+    study.draw()
+    trial = study.ask()
+    study.tell(trial, study._parts.sampler(trial.action, "a cat", trial.seeds))
+    study.prefer(study.trials[1], study.trials[0])
+    for _ in range(2):
+        assert study.best() == study.trials[1]
+        assert write_report(study).is_file()
+        print_study("rated", tmp_path, as_json=False)
+        print_study("rated", tmp_path, as_json=True)
+        study.assess()
+
+
 def test_scored_trials_of_two_objectives_are_compared_before_any_preference(tmp_path) -> None:
     study = rated(tmp_path, AxProposer(initial_trials=2), BOTH)
     study.run()

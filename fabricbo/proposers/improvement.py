@@ -24,6 +24,7 @@ from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.acquisition.multi_objective.objective import IdentityMCMultiOutputObjective
 from botorch.acquisition.objective import GenericMCObjective
+from botorch.models import ModelListGP
 from botorch.sampling import SobolQMCNormalSampler
 from botorch.utils.multi_objective.hypervolume import infer_reference_point
 from botorch.utils.multi_objective.pareto import is_non_dominated
@@ -45,16 +46,8 @@ def acquisition_function(surrogate: Surrogate, history: History, seed: int) -> A
     sampler = SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=seed)
     pending = _pending(surrogate, history)
     if history.preferences:
-        winner = surrogate.observed[surrogate.means(surrogate.observed)[:, 0].argmax()]
-        options = winner.unsqueeze(0)
-        return qLogNoisyExpectedImprovement(
-            surrogate.model,
-            X_baseline=options if pending is None else torch.cat((options, pending)),
-            sampler=sampler,
-            prune_baseline=False,
-            cache_root=False,
-        )
-    bounds = constraints(surrogate, history.measures)
+        return _over_the_winner(surrogate, history.measures[0], sampler, pending)
+    bounds = constraints(list(zip(history.measures, surrogate.units, strict=True)))
     objectives = history.objectives
     if len(objectives) > 1:
         return qLogNoisyExpectedHypervolumeImprovement(
@@ -77,10 +70,31 @@ def acquisition_function(surrogate: Surrogate, history: History, seed: int) -> A
     )
 
 
-def constraints(surrogate: Surrogate, measures: Sequence[Measure]) -> list[Constraint]:
-    """Return a function for each bound."""
+def _over_the_winner(
+    surrogate: Surrogate, preferred: Measure, sampler: SobolQMCNormalSampler, pending: Tensor | None
+) -> AcquisitionFunction:
+    """Return by how much an action should please more than the best trial, bounds kept."""
+    known = [(preferred, surrogate.units[0]), *((b.measure, b.unit) for b in surrogate.bounded)]
+    bounds = constraints(known)
+    winner = surrogate.means(surrogate.observed)[:, 0].argmax()
+    # Which trial is the best that keeps the bounds is decided draw by draw.
+    options = surrogate.observed if bounds else surrogate.observed[winner].unsqueeze(0)
+    models = (*surrogate.models, *(one.model for one in surrogate.bounded))
+    return qLogNoisyExpectedImprovement(
+        ModelListGP(*models) if bounds else surrogate.model,
+        X_baseline=options if pending is None else torch.cat((options, pending)),
+        sampler=sampler,
+        objective=GenericMCObjective(_first_outcome) if bounds else None,
+        constraints=bounds or None,
+        prune_baseline=False,
+        cache_root=False,
+    )
+
+
+def constraints(outcomes: Sequence[tuple[Measure, Unit]]) -> list[Constraint]:
+    """Return a function for each bound, given what the outcomes of a model stand for."""
     found: list[Constraint] = []
-    for index, (measure, unit) in enumerate(zip(measures, surrogate.units, strict=False)):
+    for index, (measure, unit) in enumerate(outcomes):
         for bound, side in ((measure.at_least, -1.0), (measure.at_most, 1.0)):
             if bound is not None:
                 found.append(partial(_excess, index=index, unit=unit, bound=bound, side=side))

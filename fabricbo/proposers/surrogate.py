@@ -35,7 +35,7 @@ from fabricbo.proposers.preference import (
 from fabricbo.proposers.transfer import TransferKernel
 from fabricbo.protocols import History
 from fabricbo.records import Action, Reference, Trial, TrialStatus
-from fabricbo.scores import MAX_SCORE, Score
+from fabricbo.scores import MAX_SCORE, Measure, Score
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,15 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Bounded:
+    """What is known of a measure with bounds to keep, where people judge."""
+
+    measure: Measure
+    model: Model
+    unit: Unit
+
+
+@dataclass(frozen=True)
 class Surrogate:
     """Fitted models and the features that they see."""
 
@@ -78,6 +87,8 @@ class Surrogate:
     """False where the fit failed and the prior's hyperparameters serve."""
     transfers: bool = False
     """Whether the model knows an earlier study too, by the last of the columns."""
+    bounded: tuple[Bounded, ...] = ()
+    """Where people judge: what has bounds to keep, which the utility says nothing about."""
 
     @property
     def model(self) -> Model:
@@ -165,7 +176,19 @@ def _fit_to_people(
     ]
     model, fitted = fit_preferences(rows, compared, kernel, attempts)
     sign = 1 if history.direction == "maximize" else -1
-    return Surrogate((model,), features, rows, (Unit(sign),), (0.0,), fitted)
+    bounded = _fit_to_bounds(history, features, kernel, attempts)
+    return Surrogate((model,), features, rows, (Unit(sign),), (0.0,), fitted, bounded=bounded)
+
+
+def _fit_to_bounds(
+    history: History, features: FeatureMap, kernel: Callable[[], ActionKernel], attempts: int
+) -> tuple[Bounded, ...]:
+    """Fit what has bounds to keep to the scored trials; nothing without both."""
+    kept = [i for i, measure in enumerate(history.measures) if measure.is_constraint]
+    if not kept or not any(trial.scores for trial in history.trials):
+        return ()
+    found = _fit_to_scores(replace(history, earlier=()), features, kernel, attempts)
+    return tuple(Bounded(history.measures[i], found.models[i], found.units[i]) for i in kept)
 
 
 def _fit_to_scores(

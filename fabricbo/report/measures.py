@@ -76,8 +76,11 @@ def measure_rows(known: Known) -> list[MeasureRow]:
     baseline, heldout = study.baseline, study.heldout
     if len(study.measures) == 1 or best is None or baseline is None:
         return []
-    hand_scores, best_scores = baseline.scores, best.scores
-    differences: Sequence[Score | None] = [None] * len(study.measures)
+    nothing: Sequence[Score | None] = [None] * len(study.measures)
+    hand_scores: Sequence[Score | None] = baseline.scores
+    # One that people judged may be the best before it has a score.
+    best_scores = best.scores or nothing
+    differences = nothing
     if heldout is not None:
         hand_scores = tuple(one.baseline for one in heldout.searched)
         best_scores = tuple(one.best for one in heldout.searched)
@@ -90,7 +93,7 @@ def measure_rows(known: Known) -> list[MeasureRow]:
             hand=score_text(hand),
             best=score_text(found),
             difference=score_text(difference),
-            breaks=not measure.allows(found.mean),
+            breaks=found is not None and not measure.allows(found.mean),
         )
         for measure, hand, found, difference in rows
     ]
