@@ -1,6 +1,5 @@
 """Advice on whether to go on."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -78,14 +77,6 @@ def test_the_same_history_gives_the_same_advice_and_no_global_generator_moves() 
     before = np.random.get_state()[1].copy()
     assert AxProposer().assess(history).advice == AxProposer().assess(history).advice
     assert np.array_equal(before, np.random.get_state()[1])
-
-
-def test_equal_scores_leave_nothing_to_choose() -> None:
-    history = history_of(8)
-    flat = tuple(replace(trial, score=Score((1.0, 1.0))) for trial in history.trials)
-    advice = AxProposer().assess(replace(history, trials=flat)).advice
-    assert advice is not None
-    assert math.isfinite(advice.expected_gain)
 
 
 def test_calibration_is_monotone_and_never_certain() -> None:
