@@ -276,6 +276,24 @@ def test_who_waits_is_told_when_something_is_ready(app, tokens) -> None:
         assert next(stream.iter_lines()) == "event: ready"
 
 
+def test_the_last_answer_is_thanked_for_at_once(tmp_path) -> None:
+    """Progress is counted twice a second only; whether it is over is not."""
+    short = rated_study(tmp_path)
+    fill(short)
+    made = client(make_app(short, frozenset({HOST})), short.ballots.add_rater("Ada"))
+    pages = []
+    for _ in range(6):
+        pages.append(vote(made).text)
+    assert ["Thank you" in page for page in pages] == [False] * 5 + [True]
+    assert 'data-waiting="over"' in pages[-1]
+
+
+def test_who_waits_is_told_when_it_is_over(app, study, tokens) -> None:
+    study.ballots.state = "stopped"
+    with client(app, tokens["rater"]).stream("GET", "/events") as stream:
+        assert next(stream.iter_lines()) == "event: ready"
+
+
 def test_the_owner_pauses_excludes_and_exports(app, study, tokens) -> None:
     rater, owner = client(app, tokens["rater"]), client(app, tokens["owner"])
     vote(rater)

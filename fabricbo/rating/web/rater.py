@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from fabricbo.rating.assignment import next_task
 from fabricbo.rating.choices import choices
+from fabricbo.rating.progress import progress
 from fabricbo.rating.sitting import LONGEST
 from fabricbo.rating.web.access import Visitor
 from fabricbo.study.ballots import Ballots
@@ -103,7 +104,8 @@ def _question(desk: "Desk", who: Visitor) -> str:
         "rating": settings.rating,
         "prompt": settings.prompt_text,
         "given": given,
-        "progress": desk.progress(),
+        # Whether it is all over must be true now, how far it is may be half a second old.
+        "progress": progress(ballots, settings) if task is None else desk.progress(),
         "state": ballots.state,
         "key": secrets.token_urlsafe(16),
         "undo_key": secrets.token_urlsafe(16),
@@ -123,8 +125,7 @@ async def _events(desk: "Desk", who: Visitor, request: Request) -> AsyncIterator
     """Tell somebody who waits when there is something to do, and how the drawing goes."""
     told = ""
     while not await request.is_disconnected():
-        task = await run_in_threadpool(next_task, desk.ballots, desk.study.settings, who.id)
-        if task is not None:
+        if await run_in_threadpool(_worth_asking, desk, who):
             yield "event: ready\ndata: 1\n\n"
             return
         trials = await run_in_threadpool(lambda: desk.study.trials)
@@ -133,3 +134,10 @@ async def _events(desk: "Desk", who: Visitor, request: Request) -> AsyncIterator
             yield f"event: drawn\ndata: {drawn}\n\n"
             told = drawn
         await asyncio.sleep(LISTEN)
+
+
+def _worth_asking(desk: "Desk", who: Visitor) -> bool:
+    """Tell whether who waits should ask again: there is a question, or it is all over."""
+    ballots, settings = desk.ballots, desk.study.settings
+    over = ballots.state == "stopped" or progress(ballots, settings).done
+    return over or next_task(ballots, settings, who.id) is not None

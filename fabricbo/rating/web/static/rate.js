@@ -59,7 +59,7 @@ function unveiled(task, pictures) {
 }
 
 function wait(section) {
-  if (section.dataset.waiting === "stopped") return;
+  if (section.dataset.waiting === "over") return;
   listening = new EventSource("/events");
   listening.addEventListener("ready", () => {
     quiet();
