@@ -47,14 +47,13 @@ NUMBERS = {name: number for number, name in enumerate(SYSTEMS)}
 
 
 def figure(outcomes: Outcomes, file: Path) -> None:
-    """Draw all panels in which there are two systems or more to compare."""
+    """Draw all panels that compare two systems or more, and not what another compares already."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    present = [(m, [name for name in systems if name in outcomes]) for m, systems in PANELS]
-    panels = [panel for panel in present if len(panel[1]) > 1] or present[:1]
+    panels = _panels(outcomes)
     rows = -(-len(panels) // COLUMNS)
     plot, axes = pyplot.subplots(rows, COLUMNS, figsize=(3.5 * COLUMNS, 2.9 * rows), squeeze=False)
     for axis, (measure, systems) in zip(axes.flat, panels, strict=False):
@@ -64,6 +63,16 @@ def figure(outcomes: Outcomes, file: Path) -> None:
     plot.tight_layout()
     file.parent.mkdir(parents=True, exist_ok=True)
     plot.savefig(file, dpi=90)
+
+
+def _panels(outcomes: Outcomes) -> list[tuple[str, list[str]]]:
+    panels: list[tuple[str, list[str]]] = []
+    for measure, systems in PANELS:
+        present = [name for name in systems if name in outcomes]
+        told = any(measure == m and set(present) <= set(others) for m, others in panels)
+        if len(present) > 1 and not told:
+            panels.append((measure, present))
+    return panels or [(PANELS[0][0], list(outcomes))]
 
 
 def _draw(axis: Any, outcomes: Outcomes, measure: str, systems: Sequence[str]) -> None:
