@@ -23,6 +23,11 @@ class TooLargeError(ValueError):
     """An image file above `MAX_BYTES`, or an image above `MAX_PIXELS`."""
 
 
+def image_files(folder: Path) -> list[Path]:
+    """Return the files of a folder whose names are those of images, in order of their names."""
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+
+
 def open_image(path: Path) -> Image.Image:
     """Read an image file as RGB; transparency is laid on white, rotation tags are applied.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from fabricbo import ObjectiveError
-from fabricbo.imagefiles import SUFFIXES, open_image
+from fabricbo.imagefiles import SUFFIXES, image_files, open_image
 
 
 def open_targets(target: str) -> list[Image.Image]:
@@ -24,7 +24,7 @@ def _image_files(target: str) -> list[Path]:
     path = Path(target).expanduser()
     if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+    files = image_files(path)
     if not files:
         raise ValueError(f"folder {path} has no images: expected {', '.join(sorted(SUFFIXES))}")
     return files

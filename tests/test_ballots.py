@@ -186,6 +186,17 @@ def test_excluding_a_rater_is_recorded_and_can_be_taken_back(study) -> None:
             study.ballots.exclude(wrong, " ")
 
 
+def test_votes_that_somebody_else_stores_are_seen(study) -> None:
+    ada, bob = rater(study.ballots, "Ada"), rater(study.ballots, "Bob")
+    answer(study, ada)
+    assert len(study.preferences) == 1
+    other = Study.open(study.folder)
+    answer(other, bob)
+    assert len(study.preferences) == 2
+    other.ballots.exclude(ada, "clicked through")
+    assert [one.rater for one in study.preferences] == [bob]
+
+
 def test_paused_and_stopped_studies_ask_nobody(study) -> None:
     who = rater(study.ballots)
     for state in ("paused", "stopped"):

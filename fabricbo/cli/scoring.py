@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from fabricbo.cli.errors import told
-from fabricbo.imagefiles import SUFFIXES, open_image
+from fabricbo.imagefiles import SUFFIXES, image_files, open_image
 from fabricbo.scoring import (
     ObjectiveError,
     Placement,
@@ -122,7 +122,7 @@ def _files(images: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in images:
         if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            inside = image_files(path)
             if not inside:
                 raise ValueError(f"folder {path} has no images: {', '.join(sorted(SUFFIXES))}")
             found += inside

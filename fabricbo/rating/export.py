@@ -8,7 +8,7 @@ from typing import Any
 
 from fabricbo.rating.statistics import chosen
 from fabricbo.study import Study
-from fabricbo.votes import SKIP, UNDO, Vote, counting
+from fabricbo.votes import SKIP, UNDO, Vote
 
 COLUMNS = {
     "vote": "int64",
@@ -33,15 +33,9 @@ class ExportError(Exception):
     """Something that is needed to export is missing, or the place is taken."""
 
 
-def counted_votes(study: Study) -> list[Vote]:
-    """Return the votes that count: not taken back, and of nobody who was left out."""
-    excluded = frozenset(rater.id for rater in study.ballots.raters() if rater.excluded)
-    return counting(study.ballots.votes(), excluded)
-
-
 def vote_rows(study: Study) -> list[dict[str, Any]]:
     """Return a row for each vote, those that were taken back or left out included."""
-    counted = {vote.id for vote in counted_votes(study)}
+    counted = {vote.id for vote in study.ballots.counted()}
     return [_vote_row(vote, counts=vote.id in counted) for vote in study.ballots.votes()]
 
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fabricbo.rating.export import ExportError, counted_votes, image_prompts
+from fabricbo.rating.export import ExportError, image_prompts
 from fabricbo.study import Study
-from fabricbo.votes import verdicts
 
 METADATA = "metadata.jsonl"
 
@@ -31,7 +30,7 @@ def write_image_folder(study: Study, target: Path) -> None:
 
 def _rows(study: Study) -> Iterator[dict[str, Any]]:
     """Return what is known of each image; one that several trials drew is the first one's."""
-    liked, prompts = verdicts(counted_votes(study)), dict(image_prompts(study))
+    liked, prompts = study.ballots.verdicts(), dict(image_prompts(study))
     seen: set[str] = set()
     for trial in study.trials:
         for image in trial.images:

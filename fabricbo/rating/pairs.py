@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fabricbo.rating.export import ExportError, counted_votes, image_prompts, write_parquet
+from fabricbo.rating.export import ExportError, image_prompts, write_parquet
 from fabricbo.study import Study
 from fabricbo.votes import Vote
 
@@ -64,7 +64,7 @@ def pairs(study: Study) -> list[Pair]:
     """Return the image pairs that counting votes compare; gold checks are none."""
     prompts = dict(image_prompts(study))
     found: list[Pair] = []
-    for vote in counted_votes(study):
+    for vote in study.ballots.counted():
         shown = vote.task.shown
         if all(option.trial is not None for option in shown):
             caption = prompts.get(shown[0].image, study.settings.prompt_text)

@@ -11,8 +11,8 @@ from typing import Literal
 from fabricbo.rating.progress import Progress, judgements, progress, unanswered
 from fabricbo.rating.questions import is_planned, per_round, plan, planned
 from fabricbo.records import Trial, TrialStatus
-from fabricbo.study import RepeatedFailureError, Study
-from fabricbo.study.study import MAX_FAILURES
+from fabricbo.study import Study
+from fabricbo.study.failures import FailuresInARow
 
 POLL = 0.5
 """Seconds between two looks at the votes."""
@@ -36,7 +36,7 @@ class Worker:
         self._tell = on_event or (lambda _event: None)
         self._known: int | None = None
         self._assessed = 0
-        self._failures = 0
+        self._failures = FailuresInARow(study.folder)
 
     def run(self, pause: Callable[[float], bool]) -> None:
         """Draw and ask until everything is answered, or the owner has stopped it.
@@ -129,13 +129,8 @@ class Worker:
         trial = study.draw()
         if trial is None:
             return False
-        self._failures = self._failures + 1 if trial.status is TrialStatus.FAILED else 0
         self._event("drawn", trial)
-        if self._failures >= MAX_FAILURES:
-            raise RepeatedFailureError(
-                f"{self._failures} trials in a row failed, the last because: {trial.reason}. "
-                f"Everything is kept in {study.folder}"
-            )
+        self._failures.note(trial)
         return True
 
     def _event(

@@ -66,6 +66,7 @@ class Ballots:
         self._engine = connect(file)
         check_version(self._engine, file)
         self._write = GroupCommit(self._engine)
+        self._counted: tuple[int, tuple[Vote, ...]] | None = None
         self._reader = connect(file, writes=False)
         self._reading = self._reader.connect
 
@@ -325,15 +326,24 @@ class Ballots:
         with self._reading() as connection:
             return sum(connection.execute(sa.select(count)).scalar() or 0 for count in counts)
 
+    def counted(self) -> tuple[Vote, ...]:
+        """Return the votes that count: not taken back, and of nobody who was left out.
+
+        They are read once a `revision`: a study asks for them whenever it says what is best.
+        """
+        revision = self.revision
+        if self._counted is None or self._counted[0] != revision:
+            excluded = frozenset(rater.id for rater in self.raters() if rater.excluded)
+            self._counted = (revision, tuple(counting(self.votes(), excluded)))
+        return self._counted[1]
+
     def preferences(self) -> list[Preference]:
         """Return what the votes that count say about trials."""
-        excluded = frozenset(rater.id for rater in self.raters() if rater.excluded)
-        return preferences(counting(self.votes(), excluded))
+        return preferences(self.counted())
 
     def verdicts(self) -> dict[str, int]:
         """Return how often an image was liked, less how often it was disliked."""
-        excluded = frozenset(rater.id for rater in self.raters() if rater.excluded)
-        return verdicts(counting(self.votes(), excluded))
+        return verdicts(self.counted())
 
     # What the owner wants in the pool
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL.Image import Image
 
-from fabricbo.imagefiles import SUFFIXES, open_image, pixel_hash
+from fabricbo.imagefiles import image_files, open_image, pixel_hash
 from fabricbo.records import Reference, Role, Round
 from fabricbo.space import MAX_POOL
 from fabricbo.study.rounds import Growth
@@ -34,7 +34,7 @@ def read_pool(folder: Path) -> tuple[Reference, ...]:
 def _images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+    return image_files(folder)
 
 
 def _reference(file: Path, role: Role) -> Reference:

@@ -17,7 +17,8 @@ from fabricbo.space import ActionSpace
 from fabricbo.study.ballots import Ballots
 from fabricbo.study.drawing import Batch, Parts, Scene, draw, own_images, score_values
 from fabricbo.study.earlier import comparable_trials
-from fabricbo.study.errors import NameInUseError, RepeatedFailureError, StudyCompleteError
+from fabricbo.study.errors import NameInUseError, StudyCompleteError
+from fabricbo.study.failures import FailuresInARow
 from fabricbo.study.heldout import Heldout, HeldoutRow, read_heldout, reporters_of
 from fabricbo.study.images import ImageStore
 from fabricbo.study.judging import (
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 STORE_NAME = "study.db"
-MAX_FAILURES = 3
-"""Failed trials in a row that stop a study."""
 
 _log = logging.getLogger(__name__)
 
@@ -311,16 +310,11 @@ class Study:
         """
         if not self._needed_parts().objectives:
             raise ValueError("people judge this study: use draw() and prefer()")
-        failures = 0
+        failures = FailuresInARow(self.folder)
         while (finished := self.draw()) is not None:
-            failures = failures + 1 if finished.status is TrialStatus.FAILED else 0
             if on_trial is not None:
                 on_trial(finished)
-            if failures >= MAX_FAILURES:
-                raise RepeatedFailureError(
-                    f"{failures} trials in a row failed, the last because: {finished.reason}. "
-                    f"Everything is kept in {self.folder}"
-                )
+            failures.note(finished)
         self.assess()
         return self.best()
 

@@ -35,6 +35,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_PEOPLE = {"owner": "the study's owner", "rater": "raters"}
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -159,6 +160,20 @@ def visitor_of(ballots: Ballots) -> Callable[[Request], Awaitable[Visitor]]:
         return known[token]
 
     return visitor
+
+
+def only(
+    role: Role, visitor: Callable[[Request], Awaitable[Visitor]]
+) -> Callable[[Request], Awaitable[Visitor]]:
+    """Return what finds out who is asking, and raises 403 for those of another role."""
+
+    async def admitted(request: Request) -> Visitor:
+        found = await visitor(request)
+        if found.role != role:
+            raise HTTPException(403, f"this page is for {_PEOPLE[role]}")
+        return found
+
+    return admitted
 
 
 def enter(response: Response, token: str, *, secure: bool) -> None:

@@ -11,7 +11,7 @@ from fabricbo.assessment import Estimate
 from fabricbo.rating.export import votes_csv
 from fabricbo.rating.progress import progress
 from fabricbo.rating.statistics import rater_rows, summary
-from fabricbo.rating.web.access import Visitor
+from fabricbo.rating.web.access import Visitor, only
 from fabricbo.records import Role, Trial
 from fabricbo.report.page import render
 from fabricbo.report.wording import expectation, headline
@@ -57,13 +57,7 @@ def owner_routes(desk: "Desk", visitor: Callable[[Request], Awaitable[Visitor]])
     router = APIRouter(prefix="/owner")
     study, ballots = desk.study, desk.ballots
 
-    async def owner(request: Request) -> Visitor:
-        found = await visitor(request)
-        if found.role != "owner":
-            raise HTTPException(403, "this page is for the study's owner")
-        return found
-
-    Owner = Annotated[Visitor, Depends(owner)]  # noqa: N806
+    Owner = Annotated[Visitor, Depends(only("owner", visitor))]  # noqa: N806
 
     @router.get("")
     def page(who: Owner) -> HTMLResponse:

@@ -13,7 +13,7 @@ from fabricbo.rating.assignment import next_task
 from fabricbo.rating.choices import choices
 from fabricbo.rating.progress import progress
 from fabricbo.rating.sitting import LONGEST
-from fabricbo.rating.web.access import Visitor
+from fabricbo.rating.web.access import Visitor, only
 from fabricbo.study.ballots import Ballots
 from fabricbo.votes import UNDO, VERDICTS, Task
 
@@ -28,13 +28,7 @@ def rater_routes(desk: "Desk", visitor: Callable[[Request], Awaitable[Visitor]])
     """Return what raters may ask for."""
     router = APIRouter()
 
-    async def rater(request: Request) -> Visitor:
-        found = await visitor(request)
-        if found.role != "rater":
-            raise HTTPException(403, "this page is for raters")
-        return found
-
-    Rater = Annotated[Visitor, Depends(rater)]  # noqa: N806
+    Rater = Annotated[Visitor, Depends(only("rater", visitor))]  # noqa: N806
 
     @router.get("/rate")
     def page(who: Rater) -> HTMLResponse:
