@@ -44,6 +44,11 @@ class Question:
     expected: int | None = None
     """In a gold check: the option that somebody who looks must choose."""
 
+    @property
+    def trials(self) -> frozenset[int]:
+        """The trials whose images it shows."""
+        return frozenset(option.trial for option in self.options if option.trial is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Task:

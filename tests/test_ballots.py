@@ -8,6 +8,7 @@ from PIL import Image
 
 from fabricbo.rating.assignment import DISTANCE, next_task
 from fabricbo.rating.progress import progress
+from fabricbo.rating.questions import plan
 from fabricbo.rating.worker import Worker
 from fabricbo.study import Parts, SettingsError, Study, check_settings
 from fabricbo.study.ballots import Ballots
@@ -309,6 +310,44 @@ def test_unasked_questions_are_chosen_anew_after_a_vote(tmp_path) -> None:
         pass
     after = {question.id for question in study.ballots.questions()}
     assert before & after == {task.question.id}
+
+
+@pytest.mark.parametrize("kind", ["pairwise", "best-of", "like", "stars"])
+def test_what_is_asked_while_the_worker_chooses_takes_a_place(tmp_path, monkeypatch, kind) -> None:
+    study = rated(tmp_path, rating={"kind": kind})
+    worker = Worker(study)
+    while worker.step():
+        pass
+    who = rater(study.ballots)
+    answers = {"pairwise": "left", "best-of": "1", "like": "liked,liked", "stars": "4"}
+    answer(study, who, answers[kind])
+
+    def slowly(*args):
+        made = plan(*args)
+        next_task(study.ballots, study.settings, who)
+        return made
+
+    monkeypatch.setattr("fabricbo.rating.worker.plan", slowly)
+    while worker.step():
+        pass
+    standing = study.ballots.questions()
+    assert len(standing) == 6
+    if kind in ("like", "stars"):
+        assert len({question.trials for question in standing}) == 6
+
+
+def test_a_question_that_has_just_been_withdrawn_is_not_put_to_anybody(study, monkeypatch) -> None:
+    who, wanted = rater(study.ballots), study.ballots.wanted
+
+    def replaced_meanwhile(*args):
+        monkeypatch.undo()
+        found = wanted(*args)
+        study.ballots.replace_unasked(study.ballots.unasked(), [pair(0, 1)])
+        return found
+
+    monkeypatch.setattr(study.ballots, "wanted", replaced_meanwhile)
+    task = next_task(study.ballots, study.settings, who)
+    assert [task.question.id] == [question.id for question in study.ballots.questions()]
 
 
 def test_a_worker_goes_on_where_another_was_killed(tmp_path) -> None:

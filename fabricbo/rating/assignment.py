@@ -39,7 +39,9 @@ def next_task(ballots: Ballots, settings: StudySettings, rater: int) -> Task | N
     if number is None:
         return None
     question = ballots.question(number)
-    return ballots.task(ballots.assign(number, rater, _order(settings, ballots, question, rater)))
+    task = ballots.assign(number, rater, _order(settings, ballots, question, rater))
+    # None: another question has just taken its place.
+    return next_task(ballots, settings, rater) if task is None else ballots.task(task)
 
 
 def _due_repeat(

@@ -48,7 +48,7 @@ def plan(
 
 
 def _pairs(study: Study, count: int, asked: int, waiting: Sequence[Question]) -> list[Question]:
-    found = study.next_comparisons(count, {_trials_of(question) for question in waiting})
+    found = study.next_comparisons(count, {question.trials for question in waiting})
     why = _reason(study, "first look", "most to learn (qEUBO)")
     return [_question(study, pair, why, asked + k) for k, pair in enumerate(found)]
 
@@ -56,7 +56,7 @@ def _pairs(study: Study, count: int, asked: int, waiting: Sequence[Question]) ->
 def _best_of(study: Study, count: int, asked: Sequence[Question], options: int) -> list[Question]:
     """Return sets grown from the most telling pairs: what is compared with one is with all."""
     waiting: set[frozenset[int]] = set()
-    seen = {_trials_of(question) for question in asked if is_planned(question)}
+    seen = {question.trials for question in asked if is_planned(question)}
     why = _reason(study, "first look", "most to learn (qEUBO)")
     made: list[Question] = []
     for _ in range(count):
@@ -75,7 +75,7 @@ def _best_of(study: Study, count: int, asked: Sequence[Question], options: int) 
 
 def _trials(study: Study, count: int, asked: Sequence[Question]) -> list[Question]:
     """Return trials that were not asked about, all images of each."""
-    known = {trial for question in asked if is_planned(question) for trial in _trials_of(question)}
+    known = {trial for question in asked if is_planned(question) for trial in question.trials}
     new = [trial for trial in _shown(study.trials) if trial.index not in known]
     return [
         Question(
@@ -103,10 +103,6 @@ def _kind(study: Study) -> Kind:
 
 def _reason(study: Study, first: str, then: str) -> str:
     return then if study.preferences else first
-
-
-def _trials_of(question: Question) -> frozenset[int]:
-    return frozenset(option.trial for option in question.options if option.trial is not None)
 
 
 def _shown(trials: Collection[Trial]) -> list[Trial]:

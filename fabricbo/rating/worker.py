@@ -100,7 +100,7 @@ class Worker:
         if wanted > 0 and self._may_ask(len(asked)):
             made = plan(study, wanted, asked, waiting)
             if made:
-                ballots.replace_unasked(made) if stale else ballots.add_questions(made)
+                ballots.replace_unasked(stale, made) if stale else ballots.add_questions(made)
                 self._event("asked")
                 return True
         return self._draw(len(asked) + max(wanted, 0))

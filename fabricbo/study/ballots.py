@@ -4,7 +4,7 @@ A vote is on disk before its call returns (full sync); the same key stores it on
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -137,14 +137,28 @@ class Ballots:
             added = schema.questions.insert().values(row).returning(schema.questions.c.id)
             return int(connection.execute(added).scalar_one())
 
-    def replace_unasked(self, questions: Sequence[Question]) -> None:
-        """Take back questions that nobody has been asked yet, and add these in their place."""
-        rows = [_question_row(question) for question in questions]
+    def replace_unasked(self, stale: Collection[int], questions: Sequence[Question]) -> None:
+        """Take back questions that nobody has been asked yet, and add others in their place.
+
+        Choosing took time. What somebody has been asked since then stays, and takes the place of
+        one of those that were chosen: of the one about the same trials, if there is one.
+
+        Args:
+            stale: questions that nobody had been asked when the others were chosen.
+            questions: the others.
+        """
+        known = schema.questions
         with self._engine.begin() as connection:
-            unasked = schema.questions.c.id.in_(connection.execute(_UNASKED).scalars().all())
-            connection.execute(schema.questions.update().where(unasked).values(withdrawn=True))
+            unasked = set(connection.execute(_UNASKED).scalars()).intersection(stale)
+            query = sa.select(known).where(known.c.id.in_(set(stale) - unasked))
+            taken = [_question(row).trials for row in connection.execute(query).mappings()]
+            fresh = [question for question in questions if question.trials not in taken]
+            room = max(0, len(questions) - len(taken))
+            rows = [_question_row(question) for question in fresh[:room]]
+            gone = known.c.id.in_(unasked)
+            connection.execute(known.update().where(gone).values(withdrawn=True))
             if rows:
-                connection.execute(schema.questions.insert(), rows)
+                connection.execute(known.insert(), rows)
 
     def unasked(self) -> set[int]:
         """Return questions of the plan that nobody has been asked yet."""
@@ -166,14 +180,20 @@ class Ballots:
 
     # Tasks and votes
 
-    def assign(self, question: int, rater: int, order: Sequence[int]) -> str:
-        """Put a question to a rater, and return the task; the same one if that was done before."""
-        tasks, task = schema.tasks, secrets.token_urlsafe(16)
+    def assign(self, question: int, rater: int, order: Sequence[int]) -> str | None:
+        """Put a question to a rater, and return the task; the same one if that was done before.
+
+        None where the question has been withdrawn in the meantime.
+        """
+        tasks, questions, task = schema.tasks, schema.questions, secrets.token_urlsafe(16)
         row = {"question": question, "rater": rater, "order": list(order), "created": _now()}
         added = insert(tasks).values({**row, "id": task}).on_conflict_do_nothing()
         mine = sa.select(tasks.c.id).where(tasks.c.question == question, tasks.c.rater == rater)
+        gone = sa.select(questions.c.withdrawn).where(questions.c.id == question)
 
-        def write(connection: sa.Connection) -> str:
+        def write(connection: sa.Connection) -> str | None:
+            if connection.scalar(gone):
+                return None
             new = connection.scalar(added.returning(tasks.c.id))
             return str(new or connection.execute(mine).scalar_one())
 
