@@ -8,6 +8,7 @@ from pathlib import Path
 
 from experiments.benchmark.problem import Problem
 from experiments.benchmark.quality import Values, quality
+from experiments.kept_lines import append_line, read_rows
 from fabricbo.proposers import SobolProposer
 from fabricbo.protocols import History, Proposer
 from fabricbo.records import Trial, TrialStatus
@@ -141,9 +142,7 @@ class Results:
     def add(self, run: Run) -> None:
         """Keep a run, in the file too."""
         run = _rounded(run)
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("a") as stream:
-            stream.write(json.dumps(asdict(run)) + "\n")
+        append_line(self._file, json.dumps(asdict(run)))
         self._runs[_key(run)] = run
 
 
@@ -161,11 +160,5 @@ def _key(run: Run) -> Key:
 
 
 def _read(file: Path) -> Iterator[Run]:
-    if not file.exists():
-        return
-    for line in file.read_text().splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
+    for row in read_rows(file):
         yield Run(**{**row, "values": tuple(row["values"]), "seconds": tuple(row["seconds"])})

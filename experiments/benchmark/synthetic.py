@@ -115,6 +115,10 @@ class Caricature:
 
     def value(self, action: Action) -> float:
         """Return the score without noise: 0 without feedback, 1 where all is as wanted."""
+        return float(self.scores_of(self.attributes(action)))
+
+    def attributes(self, action: Action) -> Vector:
+        """Return what an action's images show."""
         params = action.params
         weights = _weights(params)
         liked = self._pull(action.liked, weights * params.pos_bottleneck_scale**0.5)
@@ -125,8 +129,15 @@ class Caricature:
         moved = liked * (0.7 + 0.04 * guidance)
         if guidance > 1:
             moved = moved - disliked * 0.04 * (guidance - 1)
-        image = self._prompt + moved
-        return (self._similarity(image) - self._without) / (1 - self._without)
+        return np.asarray(self._prompt + moved, dtype=np.float64)
+
+    def scores_of(self, attributes: Vector) -> Vector:
+        """Return how near attributes, `... attributes`, are to what is wanted."""
+        return (self._similarity(attributes) - self._without) / (1 - self._without)
+
+    def shown_by(self, reference: Reference) -> Vector:
+        """Return the attributes of a reference."""
+        return self._attributes[reference.id]
 
     def evaluate(self, action: Action, seed: int) -> Score:
         """Score four images."""
@@ -142,15 +153,15 @@ class Caricature:
         """Return how far references move the image from what the prompt gives."""
         if not references:
             return np.zeros(ATTRIBUTES)
-        likeness = np.exp([self._affinity[r.id] for r in references])
+        likeness = np.exp([self._affinity.get(r.id, 0.0) for r in references])
         mass = weights[:, None] * likeness / (1 + weights[:, None] * likeness.sum())
-        shown = np.stack([self._attributes[r.id] for r in references]) - self._prompt
+        shown = np.stack([self.shown_by(r) for r in references]) - self._prompt
         by_step: Vector = mass @ shown
         moved: Vector = (self._when * by_step).sum(0)
         return moved
 
-    def _similarity(self, image: Vector) -> float:
-        return float(np.exp(-np.square(image - self._prompt - self._gap).sum()))
+    def _similarity(self, images: Vector) -> Vector:
+        return np.asarray(np.exp(-np.square(images - self._prompt - self._gap).sum(-1)))
 
     @cached_property
     def optimum(self) -> float:

@@ -18,7 +18,8 @@ from typing import Any
 
 from PIL import Image
 
-from experiments.paper.results import RoundResult, append_line, read_rows
+from experiments.kept_lines import append_line, read_rows
+from experiments.paper.results import RoundResult
 from fabricbo.imagefiles import pixel_hash
 from fabricbo.protocols import Assessor, History, Proposer
 from fabricbo.records import Action, FabricParams, Reference, Role, Trial, TrialStatus

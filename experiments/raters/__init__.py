@@ -1,0 +1,1 @@
+"""Simulated people with a taste that only they know, asked in several ways."""
