@@ -64,7 +64,9 @@ def played(options: argparse.Namespace) -> Iterator[Run]:
 
 def _played(world: str, way: str, person: str, seed: int, budget: int) -> Run:
     began = time.perf_counter()
-    points = tuple(_points(find_world(world, seed), way, Person(PEOPLE[person], seed), seed, budget))
+    points = tuple(
+        _points(find_world(world, seed), way, Person(PEOPLE[person], seed), seed, budget)
+    )
     run = Run(world, way, person, seed, budget, points, time.perf_counter() - began)
     print(f"{world} {seed}, {person}, {way}: {points[-1].regret:.2f}", file=sys.stderr)
     return run

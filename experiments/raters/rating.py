@@ -58,9 +58,7 @@ def _study(world: World, way: Way, storage: Path, budget: int) -> Study:
     return Study.create(settings, Parts(way.proposer(world.embed), world.sampler, None), pool)
 
 
-def _points(
-    study: Study, world: World, way: Way, person: Person, due: range
-) -> Iterator[Point]:
+def _points(study: Study, world: World, way: Way, person: Person, due: range) -> Iterator[Point]:
     worker, ballots = Worker(study), study.ballots
     rater, wanted = ballots.add_rater("somebody"), iter(due)
     who, stop = ballots.by_token(rater), next(wanted)

@@ -63,7 +63,9 @@ def figure(runs: Sequence[Run], file: Path) -> None:
             some = groups.get((world, person, way), [])
             if some:
                 at = _looks(some)
-                means = [statistics.mean(run.regret(judgements) for run in some) for judgements in at]
+                means = [
+                    statistics.mean(run.regret(judgements) for run in some) for judgements in at
+                ]
                 axis.plot(at, means, color=f"C{number}", label=way)
         axis.set_title(f"{world}, {person}", fontsize=9)
         axis.set_xlabel("judgements")

@@ -73,12 +73,8 @@ _ROUND = {"trials": 6, "images": 4}
 WAYS: Mapping[str, Way] = {
     "fabricbo": Way(lambda embed: AxProposer(embed=embed), _ROUND),
     "random pairs": Way(lambda embed: RandomPairs(AxProposer(embed=embed), embed), _ROUND),
-    "random pairs of Sobol points": Way(
-        lambda embed: RandomPairs(SobolProposer(), embed), _ROUND
-    ),
-    "stars": Way(
-        lambda embed: AxProposer(embed=embed), {**_ROUND, "rating": {"kind": "stars"}}
-    ),
+    "random pairs of Sobol points": Way(lambda embed: RandomPairs(SobolProposer(), embed), _ROUND),
+    "stars": Way(lambda embed: AxProposer(embed=embed), {**_ROUND, "rating": {"kind": "stars"}}),
     "likes": Way(
         lambda embed: AxProposer(embed=embed), {**_ROUND, "rating": {"kind": "like"}}, judgements=4
     ),
