@@ -2,12 +2,14 @@
 
     python -m experiments.calibrate_advice              # reporting instances: a reliability table
     python -m experiments.calibrate_advice --tuning     # tuning instances, and what fits them
+    python -m experiments.calibrate_advice --judged     # where a simulated person judges
     python -m experiments.calibrate_advice --smoke
 
-Studies of 30 trials on synthetic problems, asked for advice after 10, 15, 20, 25 and 30. The
-advice was right where the true value of the best trial is within the tolerance of the optimum.
-With `--tuning` the slope and offset are printed that make the probabilities right on the tuning
-instances (the constants of `fabricbo.proposers.advice`); the reporting ones were not used for it.
+Studies of 30 trials on synthetic problems, asked for advice after 10, 15, 20, 25 and 30; with
+`--judged` studies of 60 comparisons, asked after 12, 24, 36, 48 and 60. The advice was right where
+the true value of the best trial is within the tolerance of the optimum. With `--tuning` the slope
+and offset are printed that make the probabilities right on the tuning instances (the constants of
+`fabricbo.proposers.advice`); the reporting ones were not used for it.
 """
 
 import argparse
@@ -21,12 +23,20 @@ import torch
 from experiments.benchmark.play import play
 from experiments.benchmark.synthetic import synthetic
 from experiments.compare_proposers import FIRST_REPORTING_SEED
+from experiments.kept_lines import append_line, read_rows
+from experiments.raters.caricature_world import caricature_world
+from experiments.raters.people import PEOPLE, Person
+from experiments.raters.rating import rate
+from experiments.raters.ways import WAYS
 from fabricbo.proposers import AxProposer
-from fabricbo.proposers.advice import raw_logit
+from fabricbo.proposers.advice import JUDGED, SCORED, Doubt, raw_logit
 from fabricbo.protocols import History
+from fabricbo.study import Study
 
 PROBLEMS = ("scalars-4", "pool-4", "pool-8", "pool-8-noisy", "pool-16", "growing-12")
+JUDGED_PROBLEMS = ("scalars-4", "pool-4", "pool-8", "pool-16")
 ASKED_AFTER = (10, 15, 20, 25, 30)
+ASKED_AFTER_JUDGEMENTS = range(12, 61, 12)
 BINS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
 
 
@@ -36,7 +46,8 @@ class Asked:
 
     problem: str
     seed: int
-    trials: int
+    after: int
+    """Trials, or judgements."""
     probability: float
     right: bool
 
@@ -61,6 +72,24 @@ def ask(name: str, seed: int) -> list[Asked]:
     return asked
 
 
+def ask_judged(name: str, seed: int) -> list[Asked]:
+    """Have somebody judge a study and ask for advice now and then."""
+    world, person = caricature_world(name, seed), Person(PEOPLE["careful"], seed)
+
+    def look(study: Study) -> Asked | None:
+        study.assess()
+        best, advice, trials = study.best(), study.assessment.advice, study.trials
+        if best is None or advice is None:
+            return None
+        judged = [world.value(trials[index].action) for index in study.assessment.utilities]
+        tolerance = advice.tolerance * (max(judged) - min(judged))
+        right = world.ideal - world.value(best.action) <= tolerance
+        return Asked(name, seed, person.judgements, advice.probability, right)
+
+    asked = rate(world, WAYS["fabricbo"], person, ASKED_AFTER_JUDGEMENTS, look)
+    return [one for one in asked if one is not None]
+
+
 def reliability(asked: list[Asked]) -> list[tuple[str, int, float, float]]:
     """Return for each bin of probabilities: its name, how many, the mean said, the share right."""
     rows = []
@@ -73,9 +102,9 @@ def reliability(asked: list[Asked]) -> list[tuple[str, int, float, float]]:
     return rows
 
 
-def fitted(asked: list[Asked]) -> tuple[float, float]:
+def fitted(asked: list[Asked], doubt: Doubt) -> tuple[float, float]:
     """Return slope and offset of the logit that make the likelihood of what was right largest."""
-    x = torch.tensor([raw_logit(a.probability) for a in asked], dtype=torch.float64)
+    x = torch.tensor([raw_logit(a.probability, doubt) for a in asked], dtype=torch.float64)
     y = torch.tensor([float(a.right) for a in asked], dtype=torch.float64)
     parameters = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([parameters], max_iter=100)
@@ -92,22 +121,18 @@ def fitted(asked: list[Asked]) -> tuple[float, float]:
     return slope, offset
 
 
-def gathered(file: Path, problems: tuple[str, ...], seeds: range) -> list[Asked]:
+def gathered(
+    file: Path, problems: tuple[str, ...], seeds: range, judged: bool = False
+) -> list[Asked]:
     """Ask on every instance; those that the file has are not played again."""
-    known = (
-        [Asked(**json.loads(line)) for line in file.read_text().splitlines()]
-        if file.exists()
-        else []
-    )
+    known = [Asked(**row) for row in read_rows(file)]
     asked = []
     for name in problems:
         for seed in seeds:
             found = [a for a in known if (a.problem, a.seed) == (name, seed)]
-            if len(found) < len(ASKED_AFTER):
-                found = ask(name, seed)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                with file.open("a") as stream:
-                    stream.write("".join(json.dumps(asdict(a)) + "\n" for a in found))
+            if not found:
+                found = ask_judged(name, seed) if judged else ask(name, seed)
+                append_line(file, "\n".join(json.dumps(asdict(a)) for a in found))
             asked += found
     return asked
 
@@ -117,6 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--judged", action="store_true", help="a simulated person judges")
     parser.add_argument("--tuning", action="store_true", help="tuning instances, and fit")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--results", type=Path, help="default: .benchmark/advice-....jsonl")
@@ -124,10 +150,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     first = 0 if options.tuning else FIRST_REPORTING_SEED
-    name = "tuning" if options.tuning else "reporting"
+    name = ("judged-" if options.judged else "") + ("tuning" if options.tuning else "reporting")
     file = options.results or Path(f".benchmark/advice-{name}.jsonl")
-    problems = PROBLEMS[:1] if options.smoke else PROBLEMS
-    asked = gathered(file, problems, range(first, first + (1 if options.smoke else options.seeds)))
+    problems = JUDGED_PROBLEMS if options.judged else PROBLEMS
+    problems, count = (problems[:1], 1) if options.smoke else (problems, options.seeds)
+    asked = gathered(file, problems, range(first, first + count), options.judged)
     print("| said | pieces of advice | mean said | right |\n|---|---|---|---|")
     for bin_, count, said, right in reliability(asked):
         print(f"| {bin_} | {count} | {said:.2f} | {right:.2f} |")
@@ -136,7 +163,11 @@ def main() -> None:
     share = np.mean([a.right for a in asked])
     print(f"{share * (1 - share):.3f}")
     if options.tuning:
-        print("slope {:.2f}, offset {:.2f}".format(*fitted(asked)))
+        print(
+            "slope {:.2f}, offset {:.2f}".format(
+                *fitted(asked, JUDGED if options.judged else SCORED)
+            )
+        )
 
 
 if __name__ == "__main__":

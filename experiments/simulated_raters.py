@@ -15,7 +15,7 @@ is not played again. Seeds below 100 are for tuning (`--tuning`).
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,11 +24,12 @@ import torch
 from experiments.benchmark.synthetic import SHAPES
 from experiments.raters.caricature_world import caricature_world
 from experiments.raters.people import PEOPLE, Person
-from experiments.raters.rating import Point, rate
-from experiments.raters.runs import Results, Run
+from experiments.raters.rating import rate
+from experiments.raters.runs import Point, Results, Run
 from experiments.raters.telling import figure, saved, table
 from experiments.raters.ways import WAYS
 from experiments.raters.world import World
+from fabricbo.study import Study
 
 FIRST_REPORTING_SEED = 100
 DASHBOARD = "optuna-dashboard"
@@ -73,11 +74,18 @@ def _played(world: str, way: str, person: str, seed: int, budget: int) -> Run:
 
 
 def _points(world: World, way: str, person: Person, seed: int, budget: int) -> Iterator[Point]:
+    due = range(EVERY, budget + 1, EVERY)
     if way == DASHBOARD:
         from experiments.raters.dashboard import rate_in_dashboard
 
-        return rate_in_dashboard(world, seed, person, budget, EVERY)
-    return rate(world, WAYS[way], person, budget, EVERY)
+        return rate_in_dashboard(world, seed, person, due)
+
+    def look(study: Study) -> Point:
+        trials = study.trials
+        best = trials[WAYS[way].outcome(study)]
+        return Point(person.judgements, world.regret(best.action), len(trials))
+
+    return rate(world, WAYS[way], person, due, look)
 
 
 def main() -> None:
@@ -121,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _some(known: Sequence[str]):
+def _some(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
     def read(text: str) -> tuple[str, ...]:
         names = known if text == "all" else tuple(text.split(","))
         for name in names:

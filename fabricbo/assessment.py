@@ -21,9 +21,10 @@ class Advice:
     probability: float
     """That no action is better than the best trial by more than the tolerance."""
     tolerance: float
-    """In units of the score: what is closer than this counts as as good."""
+    """What is closer than this counts as as good: in units of the score; where people judge, as
+    a share of what lies between the worst and the best trial."""
     expected_gain: float
-    """By how much the best action there is should beat the best trial, in units of the score."""
+    """By how much the best action there is should beat the best trial, in the same unit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,6 +296,33 @@ def test_rounds_stay_queued_while_people_rate(tmp_path) -> None:
     while worker.step():
         pass
     assert progress(study.ballots, study.settings).waiting == 6
+    assert len(study.trials) == 8  # one with each question, so that the next knows more
+
+
+@pytest.mark.parametrize(
+    ("kind", "same"), [("pairwise", True), ("best-of", True), ("like", False), ("stars", False)]
+)
+def test_images_that_are_compared_have_the_same_seeds_in_all_rounds(tmp_path, kind, same) -> None:
+    study = rated(tmp_path, rating={"kind": kind})
+    while study.draw() is not None:
+        pass
+    first, second = study.rounds
+    assert (first.seeds == second.seeds) == same
+
+
+def test_a_pair_comes_again_with_other_images(tmp_path) -> None:
+    class Insisting(UnitProposer):
+        def compare(self, _history, _count, _waiting):
+            return [(0, 1)]
+
+    values = {"name": "rated", "prompt": "a cat", "rounds": 1, "trials": 1, "images": 3}
+    rating = {"repeats": 0.0, "questions": 4}
+    settings = check_settings({**values, "storage": tmp_path, "rating": rating})
+    study = Study.create(settings, Parts(Insisting(), ColourSampler(), None), POOL)
+    drive(study, greener(study))
+    asked = [question.options[0].image for question in study.ballots.questions()]
+    assert len(asked) == 4
+    assert {*asked[:3]} == {*study.trials[0].images}
 
 
 def test_unasked_questions_are_chosen_anew_after_a_vote(tmp_path) -> None:

@@ -222,6 +222,20 @@ def test_the_next_comparison_is_of_promising_trials_not_judged_against_each_othe
     assert AxProposer().compare(history) == [(one, other)]
 
 
+def test_a_pair_is_compared_by_all_its_images_before_it_is_exhausted() -> None:
+    history = judged(2)
+    two = tuple(replace(trial, images=("a", "b")) for trial in history.trials)
+    history = replace(history, trials=two, preferences=(Preference(0, 1),))
+    third = replace(two[0], index=2, images=("c", "d"))
+    assert AxProposer().compare(history) == [(0, 1)]
+    history = replace(
+        history, trials=(*two, third), preferences=(Preference(0, 1), Preference(0, 1))
+    )
+    found = {frozenset(pair) for pair in AxProposer().compare(history, 9)}
+    assert frozenset((0, 1)) not in found
+    assert found
+
+
 def test_nothing_judged_yet_the_first_two_are_compared() -> None:
     history = replace(judged(3), preferences=())
     assert AxProposer().compare(history) == [(0, 1)]

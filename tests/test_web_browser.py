@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from fabricbo.study import Study
+from tests.fakes import redness
 from tests.web_server import Server, fill, rated_study, served, working
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -218,6 +219,34 @@ def test_blurred_until_wanted(browser, tmp_path) -> None:
         assert page.eval_on_selector("fieldset", "answers => answers.disabled")
         shot(page, "rate-blurred")
         page.keyboard.press("b")
+        press(page, "ArrowLeft")
+        assert len(study.ballots.votes()) == 1
+
+
+def test_only_what_breaks_a_bound_is_blurred(browser, tmp_path) -> None:
+    """Images of the hand settings are red, those of the weakest action are not."""
+    study = rated_study(
+        tmp_path,
+        {"green": lambda images, _prompt: [0.0] * len(images), "red": redness},
+        rating={"blur": "red"},
+        constraints=["red <= 100"],
+    )
+    fill(study)
+    with served(study.folder) as server:
+        page = join(browser.new_context(), server, study.ballots.add_rater("Ada"))
+        task = study.ballots.open_task(study.ballots.raters()[0].id)
+        expected = [
+            redness([study.images.load(option.image)], "")[0] > 100 for option in task.shown
+        ]
+        assert (
+            page.eval_on_selector_all("figure", "all => all.map(one => one.className === 'veiled')")
+            == expected
+        )
+        assert any(expected)
+        assert page.eval_on_selector("fieldset", "answers => answers.disabled")
+        for place, hidden in enumerate(expected):
+            if hidden:
+                page.locator("figure").nth(place).click()
         press(page, "ArrowLeft")
         assert len(study.ballots.votes()) == 1
 

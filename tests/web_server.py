@@ -57,12 +57,12 @@ def served(folder: Path) -> Iterator[Server]:
         server.process.wait(10)
 
 
-def rated_study(storage: Path, **settings) -> Study:
-    """Make a study that people judge, of fake parts."""
+def rated_study(storage: Path, objective=None, **settings) -> Study:
+    """Make a study that people judge, of fake parts; an objective measures what is bounded."""
     values = {"name": "rated", "prompt": "a cat", "rounds": 2, "trials": 3, "images": 2}
     rating = {"repeats": 0.0, **settings.pop("rating", {})}
     checked = check_settings({**values, "storage": storage, "rating": rating, **settings})
-    return Study.create(checked, Parts(UnitProposer(), ColourSampler(), None), POOL)
+    return Study.create(checked, Parts(UnitProposer(), ColourSampler(), objective), POOL)
 
 
 @contextmanager

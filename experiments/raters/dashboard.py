@@ -14,7 +14,7 @@ from optuna_dashboard.preferential import PreferentialStudy, create_study
 from optuna_dashboard.preferential.samplers.gp import PreferentialGPSampler
 
 from experiments.raters.people import Person
-from experiments.raters.rating import Point
+from experiments.raters.runs import Point
 from experiments.raters.world import World
 from fabricbo.proposers.quiet import quiet
 from fabricbo.records import Action
@@ -23,20 +23,25 @@ SEEDS = range(1000, 1004)
 """That every candidate is drawn with, as in a round of ours."""
 
 
-def rate_in_dashboard(
-    world: World, seed: int, person: Person, budget: int, every: int
-) -> Iterator[Point]:
-    """Have a person choose for as long as there is patience; yield what it has come to."""
+def rate_in_dashboard(world: World, seed: int, person: Person, due: range) -> Iterator[Point]:
+    """Have a person choose for as long as there is patience; yield what it has come to.
+
+    Args:
+        world: what is drawn and liked.
+        seed: of all chance in it.
+        person: who chooses.
+        due: numbers of choices after which to yield; the last one is all there is patience for.
+    """
     rng = random.Random(f"dashboard {seed}")
     candidates = _Candidates(world, seed)
-    while person.judgements < budget:
+    while person.judgements < due[-1]:
         pair = rng.sample(candidates.two(), 2)
         place = rng.randrange(len(SEEDS))
         answer = person.answer("pairwise", [candidates.liking(n, place) for n in pair])
         if answer == "tie":
             answer = rng.choice(("left", "right"))
         candidates.report(*(pair if answer == "left" else pair[::-1]))
-        if person.judgements % every == 0:
+        if person.judgements in due:
             best = candidates.actions[candidates.best]
             yield Point(person.judgements, world.regret(best), len(candidates.actions))
 

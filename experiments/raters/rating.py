@@ -1,9 +1,9 @@
 """One person rates one study, to the end: a real study, its worker and real votes."""
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from experiments.raters.people import Person
 from experiments.raters.ways import Way
@@ -12,32 +12,30 @@ from fabricbo.rating.assignment import next_task
 from fabricbo.rating.worker import Worker
 from fabricbo.study import Parts, Study, check_settings
 
-
-@dataclass(frozen=True)
-class Point:
-    """What so many judgements have come to."""
-
-    judgements: int
-    regret: float
-    """Share of the way from the hand settings to the ideal still to go."""
-    trials: int
-    """Drawn so far."""
+Look = TypeVar("Look")
 
 
-def rate(world: World, way: Way, person: Person, budget: int, every: int) -> Iterator[Point]:
-    """Have a person judge for as long as there is patience; yield what it has come to.
+def rate(
+    world: World, way: Way, person: Person, due: range, look: Callable[[Study], Look]
+) -> Iterator[Look]:
+    """Have a person judge for as long as there is patience; yield what is seen now and then.
 
     Args:
         world: what is drawn and liked.
         way: how that is asked.
         person: who answers.
-        budget: judgements.
-        every: how many of them lie between two points.
+        due: numbers of judgements after which to look; the last one is all there is patience for.
+        look: at the study.
     """
     with tempfile.TemporaryDirectory() as folder:
-        study = _study(world, way, Path(folder), budget)
+        study = _study(world, way, Path(folder), due[-1])
         try:
-            yield from _points(study, world, way, person, range(every, budget + 1, every))
+            for judgements in _answered(study, world, person):
+                if judgements >= due[0]:
+                    yield look(study)
+                    due = range(due[0] + due.step, due.stop, due.step)
+                    if not due:
+                        return
         finally:
             study.close()
 
@@ -58,22 +56,18 @@ def _study(world: World, way: Way, storage: Path, budget: int) -> Study:
     return Study.create(settings, Parts(way.proposer(world.embed), world.sampler, None), pool)
 
 
-def _points(study: Study, world: World, way: Way, person: Person, due: range) -> Iterator[Point]:
+def _answered(study: Study, world: World, person: Person) -> Iterator[int]:
+    """Answer one question after the other; yields the judgements given so far."""
     worker, ballots = Worker(study), study.ballots
-    rater, wanted = ballots.add_rater("somebody"), iter(due)
-    who, stop = ballots.by_token(rater), next(wanted)
-    while who is not None:
+    ballots.add_rater("somebody")
+    (rater,) = ballots.raters()
+    while True:
         while worker.step():
             pass
-        task = next_task(ballots, study.settings, who[0])
+        task = next_task(ballots, study.settings, rater)
         if task is None:
             return
         likings = [world.liking(study.images.load(option.image)) for option in task.shown]
         answer = person.answer(task.question.kind, likings)
         ballots.vote(task, answer, f"answer number {person.judgements}")
-        if person.judgements >= stop:
-            trials = study.trials
-            best = trials[way.outcome(study)]
-            yield Point(person.judgements, world.regret(best.action), len(trials))
-            if (stop := next(wanted, 0)) == 0:
-                return
+        yield person.judgements

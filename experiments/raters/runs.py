@@ -6,10 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from experiments.kept_lines import append_line, read_rows
-from experiments.raters.rating import Point
 
 Key = tuple[str, str, str, int, int]
 """World, way, person, seed and budget."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """What so many judgements have come to."""
+
+    judgements: int
+    regret: float
+    """Share of the way from the hand settings to the ideal still to go."""
+    trials: int
+    """Drawn so far."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from experiments.raters.runs import Run
 
 LEVELS = (0.5, 0.25)
-"""Regrets whose first judgement is told."""
+"""Regrets of which is told how many judgements they take."""
 OURS = "fabricbo"
 
 
@@ -20,31 +20,38 @@ def table(runs: Sequence[Run]) -> str:
     ]
     for (world, person, way), some in _grouped(runs).items():
         budget = some[0].budget
-        cells = [_mean([run.regret(at) for run in some]) for at in (budget // 2, budget)]
-        cells += [f"{_to_level(some, level):g}" for level in LEVELS]
+        cells = [_median([run.regret(at) for run in some]) for at in (budget // 2, budget)]
+        cells += [f"{_judgements_to(some, level):g}" for level in LEVELS]
         trials = statistics.median(run.points[-1].trials for run in some)
         lines.append(f"| {world} | {person} | {way} | {' | '.join(cells)} | {trials:g} |")
     return "\n".join(lines)
 
 
 def saved(runs: Sequence[Run]) -> Iterator[str]:
-    """Say how many judgements ours needs less than each other way, over all worlds."""
+    """Say how many judgements ours needs to where each other way is with all of them."""
     groups = _grouped(runs)
-    for other in dict.fromkeys(run.way for run in runs):
-        for level in LEVELS:
-            pairs = [
-                (_to_level(some, level), _to_level(groups[world, person, other], level))
-                for (world, person, way), some in groups.items()
-                if way == OURS and (world, person, other) in groups
-            ]
-            if other == OURS or not pairs:
-                continue
-            shares = ", ".join(f"{mine:g} against {theirs:g}" for mine, theirs in pairs)
-            yield f"to regret {level:g}, {OURS} against {other}: {shares}"
+    for other in dict.fromkeys(run.way for run in runs if run.way != OURS):
+        told, both = [], ([], [])
+        for (world, person, way), some in groups.items():
+            if way == OURS and (theirs := groups.get((world, person, other))):
+                told.append(f"{world}, {person}: {_judgements_to(some, _at_end(theirs)):g}")
+                both[0].extend(some)
+                both[1].extend(theirs)
+        if told:
+            budget, level = runs[0].budget, _at_end(both[1])
+            needed = _judgements_to(both[0], level)
+            yield (
+                f"where {other} is after {budget}, {OURS} is after {needed:g} "
+                f"(median regret {level:.2f} over all; {'; '.join(told)})"
+            )
+
+
+def _at_end(runs: Sequence[Run]) -> float:
+    return statistics.median(run.regret(run.budget) for run in runs)
 
 
 def figure(runs: Sequence[Run], file: Path) -> None:
-    """Draw mean regret by judgements, a panel for each world and person."""
+    """Draw median regret by judgements, a panel for each world and person."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -63,10 +70,10 @@ def figure(runs: Sequence[Run], file: Path) -> None:
             some = groups.get((world, person, way), [])
             if some:
                 at = _looks(some)
-                means = [
-                    statistics.mean(run.regret(judgements) for run in some) for judgements in at
+                medians = [
+                    statistics.median(run.regret(judgements) for run in some) for judgements in at
                 ]
-                axis.plot(at, means, color=f"C{number}", label=way)
+                axis.plot(at, medians, color=f"C{number}", label=way)
         axis.set_title(f"{world}, {person}", fontsize=9)
         axis.set_xlabel("judgements")
     for axis in axes.flat[len(panels) :]:
@@ -89,14 +96,17 @@ def _looks(runs: Sequence[Run]) -> list[int]:
     return sorted({0, *(point.judgements for run in runs for point in run.points)})
 
 
-def _to_level(runs: Sequence[Run], level: float) -> float:
-    """Return the judgements from which on the mean regret of runs is at most a level."""
+def _judgements_to(runs: Sequence[Run], level: float) -> float:
+    """Return the judgements from which on the median regret of runs is at most a level."""
     looks = _looks(runs)
-    means = [statistics.mean(run.regret(at) for run in runs) for at in looks]
-    first = next((i for i in range(len(looks)) if max(means[i:]) <= level), None)
+    medians = [statistics.median(run.regret(at) for run in runs) for at in looks]
+    first = next((i for i in range(len(looks)) if max(medians[i:]) <= level), None)
     return float("inf") if first is None else looks[first]
 
 
-def _mean(values: Sequence[float]) -> str:
-    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.2f} ± {error:.2f}"
+def _median(values: Sequence[float]) -> str:
+    """Write the median and the quartiles around it."""
+    if len(values) < 2:
+        return f"{values[0]:.2f}"
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"

@@ -4,10 +4,13 @@ The surrogate is drawn from, many times, at the trials and at many other actions
 either one of the trials' best is within the tolerance of the draw's maximum or it is not. The
 maximum is taken over actions that were looked at, and the surrogate is surer of itself than it
 should be while it has seen little, so the share is drawn toward doubt by an amount that was fitted
-on synthetic problems set apart for that (`experiments/calibrate_advice.py`).
+on synthetic problems set apart for that (`experiments/calibrate_advice.py`), one where trials are
+scored and one where people judge.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,9 +18,10 @@ from torch import Tensor
 
 from fabricbo.assessment import Advice
 from fabricbo.proposers.acquisition import candidate_actions
+from fabricbo.proposers.preference import judged_trials
 from fabricbo.proposers.surrogate import Surrogate
 from fabricbo.protocols import History
-from fabricbo.records import Trial
+from fabricbo.records import Action, Trial
 
 TOLERANCE = 0.1
 """Share of the range of expected scores of the trials so far within which two are as good."""
@@ -25,8 +29,22 @@ _ROUNDING = 1e-12
 """Difference of scores that are the same, as a share of them."""
 _CANDIDATES = 384
 _DRAWS = 512
-_SLOPE, _OFFSET = 0.44, 0.24
-"""Of the logit of the raw share; fitted, see above."""
+_ENOUGH_SCORED = 5
+"""Trials with a score from which on there is advice."""
+_ENOUGH_JUDGED = 8
+"""Comparisons from which on there is advice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What turns the logit of the share of draws into that of a probability; fitted, see above."""
+
+    slope: float
+    offset: float
+
+
+SCORED = Doubt(0.44, 0.24)
+JUDGED = Doubt(1.0, 0.0)
 
 
 def advise(
@@ -34,17 +52,40 @@ def advise(
 ) -> Advice | None:
     """Say how likely the best trial is within the tolerance of the best action there is.
 
-    None where that was never calibrated, beyond one objective without bounds; and where all
-    trials score the same, so that nothing is known of how far apart scores may lie.
+    None while too little is known; where that was never calibrated, beyond one objective without
+    bounds; and where all trials are alike, so that nothing tells how far apart they may lie.
     """
-    if history.preferences or len(history.measures) > 1 or _all_alike(history):
+    if len(history.measures) > 1:
         return None
+    if history.preferences:
+        return _advise_on_judged(surrogate, history, best, rng)
     done = [trial.action for trial in history.trials if trial.score is not None]
-    estimates = [estimate.mean for (estimate,) in surrogate.estimates(done)]
-    tolerance = TOLERANCE * (max(estimates) - min(estimates))
+    if len(done) < _ENOUGH_SCORED or _all_alike(history):
+        return None
+    tolerance = TOLERANCE * _range(surrogate, done)
     gains = _gains(surrogate, history, best, rng)
     raw = float((gains <= tolerance).double().mean())
-    return Advice(calibrated(raw), tolerance, float(gains.mean()))
+    return Advice(calibrated(raw, SCORED), tolerance, float(gains.mean()))
+
+
+def _advise_on_judged(
+    surrogate: Surrogate, history: History, best: Trial, rng: np.random.Generator
+) -> Advice | None:
+    """Do the same in shares of the range of utilities, whose own unit says nothing."""
+    if len(history.preferences) < _ENOUGH_JUDGED:
+        return None
+    between = _range(surrogate, [trial.action for trial in judged_trials(history)])
+    if between <= _ROUNDING:
+        return None
+    gains = _gains(surrogate, history, best, rng) / between
+    raw = float((gains <= TOLERANCE).double().mean())
+    return Advice(calibrated(raw, JUDGED), TOLERANCE, float(gains.mean()))
+
+
+def _range(surrogate: Surrogate, actions: Sequence[Action]) -> float:
+    """Return how far the expected scores of actions lie apart."""
+    estimates = [estimate.mean for (estimate,) in surrogate.estimates(actions)]
+    return max(estimates) - min(estimates)
 
 
 def _all_alike(history: History) -> bool:
@@ -63,9 +104,9 @@ def _gains(surrogate: Surrogate, history: History, best: Trial, rng: np.random.G
     return gains
 
 
-def calibrated(raw: float) -> float:
+def calibrated(raw: float, doubt: Doubt) -> float:
     """Return the probability that a raw share of draws stands for."""
-    return 1 / (1 + math.exp(-(_SLOPE * logit(raw) + _OFFSET)))
+    return 1 / (1 + math.exp(-(doubt.slope * logit(raw) + doubt.offset)))
 
 
 def logit(raw: float) -> float:
@@ -74,6 +115,6 @@ def logit(raw: float) -> float:
     return math.log(bounded / (1 - bounded))
 
 
-def raw_logit(probability: float) -> float:
+def raw_logit(probability: float, doubt: Doubt) -> float:
     """Return the logit of the share of draws that became a probability; for calibrating anew."""
-    return (math.log(probability / (1 - probability)) - _OFFSET) / _SLOPE
+    return (math.log(probability / (1 - probability)) - doubt.offset) / doubt.slope

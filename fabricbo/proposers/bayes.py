@@ -31,8 +31,6 @@ from fabricbo.records import Trial, TrialStatus
 logger = logging.getLogger(__name__)
 
 _NUMERICAL_ERRORS = (BotorchError, NanError, NotPSDError, RuntimeError)
-_ENOUGH_TO_ADVISE = 5
-"""Trials with a score."""
 
 
 class SurrogateProposer:
@@ -159,11 +157,10 @@ def _utilities(surrogate: Surrogate, judged: Sequence[Trial]) -> dict[int, Estim
 def _explained(found: Assessment, surrogate: Surrogate, told: Told) -> Assessment:
     """Add advice, effects and slices, or nothing where they cannot be had."""
     history, chosen = told.history, told.best
-    enough = len(found.estimates) >= _ENOUGH_TO_ADVISE
     try:
         return replace(
             found,
-            advice=advise(surrogate, history, chosen, told.rng) if enough else None,
+            advice=advise(surrogate, history, chosen, told.rng),
             effects=reference_effects(surrogate, history, chosen),
             slices=slices(surrogate, history, chosen),
         )

@@ -47,8 +47,8 @@ def first_pairs(
 def next_pairs(surrogate: Surrogate, history: History, choice: Choice) -> list[tuple[int, int]]:
     """Return the pairs with the largest expected utility of the better one (qEUBO).
 
-    Pairs that were judged come last: asked again, a person tells little. Of one fit, a trial is
-    in two pairs at most.
+    A pair comes again only with other images of its trials; once all were shown, it comes last.
+    Of one fit, a trial is in two pairs at most.
 
     Args:
         surrogate: fitted to what is known.
@@ -77,8 +77,8 @@ def next_pairs(surrogate: Surrogate, history: History, choice: Choice) -> list[t
 def _candidates(
     surrogate: Surrogate, history: History, choice: Choice
 ) -> list[tuple[Trial, Trial]]:
-    """Return pairs of the leaders and of trials that nobody judged; new ones if there are any."""
-    asked = {frozenset((one.better, one.worse)) for one in history.preferences}
+    """Return pairs of the leaders and of trials that nobody judged, with images to show if any."""
+    asked = Counter(frozenset((one.better, one.worse)) for one in history.preferences)
     judged = {index for pair in asked for index in pair}
     shown = choice.shown
     means = surrogate.means(surrogate.rows([trial.action for trial in shown]))[:, 0]
@@ -86,7 +86,12 @@ def _candidates(
     leaders = [shown[i] for i in order[:_LEADERS]]
     leaders += [shown[i] for i in order[_LEADERS:] if shown[i].index not in judged]
     free = [p for p in combinations(leaders, 2) if _indices(p) not in choice.waiting]
-    return [p for p in free if _indices(p) not in asked] or free
+    return [p for p in free if asked[_indices(p)] < _images(p)] or free
+
+
+def _images(pair: tuple[Trial, Trial]) -> int:
+    """Return how many images a pair can be compared by."""
+    return min(len(trial.images) for trial in pair)
 
 
 def _indices(pair: tuple[Trial, Trial]) -> frozenset[int]:

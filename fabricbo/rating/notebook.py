@@ -8,6 +8,7 @@ import ipywidgets as widgets
 
 from fabricbo.rating.choices import ASK, choices
 from fabricbo.rating.sitting import Sitting, known_rater, logged_in, new_rater
+from fabricbo.rating.veil import veiled
 from fabricbo.study import Study
 from fabricbo.votes import VERDICTS, Task
 
@@ -75,11 +76,12 @@ class RatingWidget:
         )
 
     def _question(self, task: Task) -> Sequence[widgets.Widget]:
-        settings = self._study.settings
-        shown = [self._picture(option.image) for option in task.shown]
-        asked = _text(f"{ASK[task.question.kind]} {settings.prompt_text}")
-        if settings.rating is not None and settings.rating.blur:
-            shown = [_veiled(picture) for picture in shown]
+        pictures = [self._picture(option.image) for option in task.shown]
+        asked = _text(f"{ASK[task.question.kind]} {self._study.settings.prompt_text}")
+        shown = [
+            _veiled(picture) if veil else picture
+            for picture, veil in zip(pictures, veiled(self._study, task), strict=True)
+        ]
         verdicts = [widgets.ToggleButtons(options=VERDICTS, value="neither") for _ in shown]
         buttons = [_button(c.label, self._answering(task, c.answer)) for c in choices(task)]
         if task.question.kind == "like":

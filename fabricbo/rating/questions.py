@@ -2,11 +2,15 @@
 
 import random
 from collections.abc import Collection, Sequence
+from itertools import chain, combinations
 
 from fabricbo.records import Trial, TrialStatus
 from fabricbo.study import Study
 from fabricbo.study.settings import StudySettings
 from fabricbo.votes import Kind, Option, Question
+
+_TRIES = 2
+"""How often a set is looked for, for each that is wanted: some were asked before."""
 
 
 def per_round(settings: StudySettings) -> int:
@@ -19,6 +23,14 @@ def per_round(settings: StudySettings) -> int:
 def planned(settings: StudySettings) -> int:
     """Return how many questions the whole study asks."""
     return per_round(settings) * settings.rounds
+
+
+def at_once(settings: StudySettings) -> int:
+    """Return how many trials a question is about."""
+    rating = settings.rating
+    if rating is None or not rating.compares:
+        return 1
+    return 2 if rating.kind == "pairwise" else rating.options
 
 
 def is_planned(question: Question) -> bool:
@@ -41,36 +53,47 @@ def plan(
     if rating is None or count < 1:
         return []
     if rating.kind == "pairwise":
-        return _pairs(study, count, len(asked), waiting)
+        return _pairs(study, count, asked, waiting)
     if rating.kind == "best-of":
-        return _best_of(study, count, asked, rating.options)
+        return _best_of(study, count, asked, waiting)
     return _trials(study, count, asked)
 
 
-def _pairs(study: Study, count: int, asked: int, waiting: Sequence[Question]) -> list[Question]:
+def _pairs(
+    study: Study, count: int, asked: Sequence[Question], waiting: Sequence[Question]
+) -> list[Question]:
     found = study.next_comparisons(count, {question.trials for question in waiting})
     why = _reason(study, "first look", "most to learn (qEUBO)")
-    return [_question(study, pair, why, asked + k) for k, pair in enumerate(found)]
+    return [_question(study, pair, why, asked, k) for k, pair in enumerate(found)]
 
 
-def _best_of(study: Study, count: int, asked: Sequence[Question], options: int) -> list[Question]:
-    """Return sets grown from the most telling pairs: what is compared with one is with all."""
-    waiting: set[frozenset[int]] = set()
+def _best_of(
+    study: Study, count: int, asked: Sequence[Question], waiting: Sequence[Question]
+) -> list[Question]:
+    """Return sets grown from the most telling pairs, filled up with the latest trials."""
+    options = at_once(study.settings)
+    passed = {pair for question in waiting for pair in _pairs_in(question.trials)}
     seen = {question.trials for question in asked if is_planned(question)}
     why = _reason(study, "first look", "most to learn (qEUBO)")
     made: list[Question] = []
-    for _ in range(count):
+    shown = _shown(study.trials)[::-1]
+    for _ in range(_TRIES * count):
         chosen: dict[int, Trial] = {}
-        for pair in study.next_comparisons(options * 2, waiting):
-            for trial in pair:
-                if len(chosen) < options:
-                    chosen[trial.index] = trial
-        if len(chosen) < 2 or frozenset(chosen) in seen:
+        telling = study.next_comparisons(options * 2, passed)
+        for trial in (*chain(*telling), *shown):
+            if telling and len(chosen) < options:
+                chosen[trial.index] = trial
+        if len(chosen) < 2 or len(made) == count:
             break
-        waiting |= {frozenset((a, b)) for a in chosen for b in chosen if a < b}
-        seen.add(frozenset(chosen))
-        made.append(_question(study, tuple(chosen.values()), why, len(asked) + len(made)))
+        passed |= _pairs_in(chosen)
+        if frozenset(chosen) not in seen:
+            seen.add(frozenset(chosen))
+            made.append(_question(study, tuple(chosen.values()), why, asked, len(made)))
     return made
+
+
+def _pairs_in(trials: Collection[int]) -> set[frozenset[int]]:
+    return {frozenset(pair) for pair in combinations(trials, 2)}
 
 
 def _trials(study: Study, count: int, asked: Sequence[Question]) -> list[Question]:
@@ -88,10 +111,24 @@ def _trials(study: Study, count: int, asked: Sequence[Question]) -> list[Questio
     ]
 
 
-def _question(study: Study, trials: Sequence[Trial], reason: str, number: int) -> Question:
-    """Show one image of each trial, all with the same seed and prompt."""
-    rng = random.Random(f"image {study.settings.seed} {number}")
-    place = rng.randrange(min(len(trial.images) for trial in trials))
+def _question(
+    study: Study, trials: Sequence[Trial], reason: str, asked: Sequence[Question], number: int
+) -> Question:
+    """Show one image of each trial, all with the same seed and prompt.
+
+    Args:
+        study: that they belong to.
+        trials: to compare.
+        reason: why these.
+        asked: what stands already: the same trials are shown with other images.
+        number: how many questions were made after those.
+    """
+    rng = random.Random(f"image {study.settings.seed} {len(asked) + number}")
+    same = frozenset(trial.index for trial in trials)
+    known = {option.image for one in asked if one.trials == same for option in one.options}
+    places = range(min(len(trial.images) for trial in trials))
+    new = [place for place in places if trials[0].images[place] not in known]
+    place = rng.choice(new or places)
     options = tuple(Option(trial.images[place], trial.index) for trial in trials)
     return Question(0, _kind(study), options, reason)
 

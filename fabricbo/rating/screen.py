@@ -12,6 +12,7 @@ from rich.text import Text
 from fabricbo.rating.choices import ASK, choices
 from fabricbo.rating.contact_sheet import task_sheet, write_sheet
 from fabricbo.rating.sitting import Sitting
+from fabricbo.rating.veil import veiled
 from fabricbo.votes import Task
 
 Draw = Callable[[Image.Image, int], RenderableType]
@@ -62,12 +63,12 @@ class Screen:
 
     def show(self, sitting: Sitting, task: Task) -> None:
         """Show a question: its images unless they are blurred, its sheet and its keys."""
-        settings, again = sitting.study.settings, task.id in self._files
-        self.say(f"\n{ASK[task.question.kind]}  {settings.prompt_text}")
+        again = task.id in self._files
+        self.say(f"\n{ASK[task.question.kind]}  {sitting.study.settings.prompt_text}")
         self._sheet = task_sheet(sitting.study, task)
         if not again:
             self._files[task.id] = write_sheet(self._sheet, sitting.study.folder / "rating")
-        if settings.rating is not None and settings.rating.blur and not again:
+        if any(veiled(sitting.study, task)) and not again:
             self.say("blurred in browsers: b shows these images here, the sheet shows them anyhow")
         else:
             self.draw()

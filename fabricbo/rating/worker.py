@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fabricbo.rating.progress import Progress, judgements, progress, unanswered
-from fabricbo.rating.questions import is_planned, per_round, plan, planned
+from fabricbo.rating.questions import at_once, is_planned, per_round, plan, planned
 from fabricbo.records import Trial, TrialStatus
 from fabricbo.study import Study
 from fabricbo.study.failures import FailuresInARow
@@ -111,14 +111,18 @@ class Worker:
         return per_round(self._study.settings) * (1 if rating is None else rating.ahead)
 
     def _may_ask(self, asked: int) -> bool:
-        """Ask about a round once all of it is drawn; before that only where nobody could go on."""
-        return len(self._study.trials) >= self._trials_for(asked + 1) or asked == 0
+        """Ask once the trials are drawn that belong to a question."""
+        return len(self._study.trials) >= self._trials_for(asked + 1)
 
     def _trials_for(self, questions: int) -> int:
-        """Return how many trials are drawn before so many questions are asked."""
+        """Return how many trials are drawn before so many questions are asked.
+
+        As many more with each question as there are trials to a question: the later a trial is
+        drawn, the more answers its settings know.
+        """
         settings = self._study.settings
-        rounds = -(-questions // per_round(settings))
-        return min(1 + rounds * settings.trials, self._study.planned_trials)
+        trials = 1 - (-questions * settings.trials // per_round(settings))
+        return min(max(trials, at_once(settings)), self._study.planned_trials)
 
     def _draw(self, questions: int) -> bool:
         """Draw the next trial, if these questions need it."""

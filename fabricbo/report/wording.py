@@ -98,6 +98,13 @@ def going_on(study: Study) -> str | None:
     advice = study.assessment.advice
     if advice is None:
         return None
+    if study.preferences:
+        return (
+            f"Chance that nothing in this space pleases more than the best by over "
+            f"{advice.tolerance:.0%} of what lies between the worst and the best: "
+            f"{advice.probability:.0%}. What going on could gain is put at "
+            f"{advice.expected_gain:.0%} of it."
+        )
     return (
         f"Chance that nothing in this space beats the best by more than "
         f"{number_text(advice.tolerance)}: {advice.probability:.0%}. "

@@ -124,14 +124,20 @@ class RatingSettings(CheckedSettings):
     """Share of questions that a rater is asked again, the other way round."""
     ahead: int = Field(default=2, ge=1, le=10)
     """How many rounds of questions wait for raters when the machine can keep up."""
-    blur: bool = False
-    """Whether images are blurred until a rater wants to see them."""
+    blur: bool | str = False
+    """Whether images are blurred until a rater wants to see them; the name of something with
+    bounds to keep, for instance `nsfw`, blurs those that break them."""
     instructions: str = Field(default="", max_length=10_000)
     """What raters are told before they begin."""
     consent: str = Field(default="", max_length=10_000)
     """What raters agree to before they begin."""
     gold: Annotated[tuple[GoldCheck, ...], Strict(False)] = ()
     """Pairs of which everybody who looks chooses the better one; pairwise only."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether a question compares images of several trials."""
+        return self.kind in ("pairwise", "best-of")
 
     @model_validator(mode="after")
     def _check_gold(self) -> "RatingSettings":
@@ -154,7 +160,8 @@ class StudySettings(CheckedSettings):
     trials: int = Field(default=6, ge=1, le=10_000)
     """A round; the first has the hand settings on top, or alone while there are no references."""
     images: int = Field(default=4, ge=1, le=64)
-    """A trial and prompt; each has a seed of its own, common to all trials of a round."""
+    """A trial and prompt; each has a seed of its own, common to all trials of a round, or
+    of the study where people compare images."""
     heldout: int = Field(default=16, ge=0, le=1000)
     """How many images of baseline and best each are drawn at the end, with seeds that the search
     never saw; 0 leaves the comparison out."""
@@ -233,6 +240,12 @@ class StudySettings(CheckedSettings):
         bounds = bounds_by_name(self.constraints)
         if names:
             check_bounded(bounds, names)
+        blur = False if self.rating is None else self.rating.blur
+        if isinstance(blur, str) and blur not in bounds:
+            raise ValueError(
+                f"rating.blur must be true, false or something that constraints bound "
+                f"({', '.join(bounds) or 'none here'}), got {blur!r}"
+            )
         for one in self.objective:
             if one.reference_point is not None and one.called in bounds:
                 raise ValueError(f"{one.called} is bounded, so it has no reference_point")

@@ -524,7 +524,11 @@ class Study:
                 f"all {self.planned_trials} planned trials have been asked for"
             )
         index = current.index + 1
-        seeds = round_seeds(self.settings.seed, index, self.settings.images)
+        rating = self.settings.rating
+        # Trials of different rounds are compared image by image: with the same seed.
+        compared = rating is not None and rating.compares
+        fresh = round_seeds(self.settings.seed, index, self.settings.images)
+        seeds = current.seeds if compared else fresh
         grow = self.settings.pool
         if self._needed_parts().objectives:
             chosen = growth(here, self.measures, grow.grow_liked, grow.grow_disliked)

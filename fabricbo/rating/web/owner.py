@@ -14,7 +14,7 @@ from fabricbo.rating.statistics import rater_rows, summary
 from fabricbo.rating.web.access import Visitor, only
 from fabricbo.records import Role, Trial
 from fabricbo.report.page import render
-from fabricbo.report.wording import expectation, headline
+from fabricbo.report.wording import expectation, going_on, headline
 from fabricbo.study.ballots import RatingState
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ def _live(desk: "Desk", who: Visitor) -> str:
     return desk.templates.get_template("live.html.j2").render(
         headline=headline(study),
         expectation=expectation(study),
+        going_on=going_on(study),
         progress=progress(ballots, study.settings),
         state=ballots.state,
         drawn=sum(bool(trial.images) for trial in trials),

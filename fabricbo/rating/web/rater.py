@@ -13,6 +13,7 @@ from fabricbo.rating.assignment import next_task
 from fabricbo.rating.choices import choices
 from fabricbo.rating.progress import progress
 from fabricbo.rating.sitting import LONGEST
+from fabricbo.rating.veil import veiled
 from fabricbo.rating.web.access import Visitor, only
 from fabricbo.study.ballots import Ballots
 from fabricbo.votes import UNDO, VERDICTS, Task
@@ -95,7 +96,6 @@ def _question(desk: "Desk", who: Visitor) -> str:
     task = next_task(ballots, settings, who.id)
     given = ballots.given(who.id)
     values = {
-        "rating": settings.rating,
         "prompt": settings.prompt_text,
         "given": given,
         # Whether it is all over must be true now, how far it is may be half a second old.
@@ -109,6 +109,7 @@ def _question(desk: "Desk", who: Visitor) -> str:
     return desk.templates.get_template("question.html.j2").render(
         task=task,
         pictures=[desk.pictures.name(who.id, option.image) for option in task.shown],
+        veiled=veiled(desk.study, task),
         choices=choices(task),
         verdicts=VERDICTS,
         **values,

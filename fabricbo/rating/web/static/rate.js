@@ -32,7 +32,8 @@ async function arm(task) {
     if (task.isConnected) window.location.reload();
     return;
   }
-  if (task.classList.contains("blurred")) await unveiled(task, pictures);
+  const veiled = [...task.querySelectorAll(".veiled img")];
+  if (veiled.length) await unveiled(task, veiled);
   await visible();
   await painted();
   shownAt = performance.now();
