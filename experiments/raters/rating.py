@@ -64,7 +64,7 @@ def _answered(study: Study, world: World, person: Person) -> Iterator[int]:
     while True:
         while worker.step():
             pass
-        task = next_task(ballots, study.settings, rater)
+        task = next_task(ballots, study.settings, rater.id)
         if task is None:
             return
         likings = [world.liking(study.images.load(option.image)) for option in task.shown]
