@@ -7,10 +7,10 @@ import pytest
 
 from experiments.benchmark.synthetic import synthetic
 from fabricbo.proposers import AxProposer, SobolProposer
-from fabricbo.proposers.advice import TOLERANCE, calibrated
+from fabricbo.proposers.advice import JUDGED, SCORED, TOLERANCE, Doubt, calibrated, raw_logit
 from fabricbo.protocols import Assessor, History
 from fabricbo.records import Trial, TrialStatus
-from fabricbo.scores import Score
+from fabricbo.scores import Preference, Score
 
 
 def history_of(trials: int, *, factor: float = 1.0, sign: int = 1) -> History:
@@ -79,7 +79,34 @@ def test_the_same_history_gives_the_same_advice_and_no_global_generator_moves() 
     assert np.array_equal(before, np.random.get_state()[1])
 
 
-def test_calibration_is_monotone_and_never_certain() -> None:
-    shares = [calibrated(raw) for raw in np.linspace(0, 1, 21)]
+@pytest.mark.parametrize("doubt", [SCORED, JUDGED])
+def test_calibration_is_monotone_and_never_certain(doubt: Doubt) -> None:
+    shares = [calibrated(raw, doubt) for raw in np.linspace(0, 1, 21)]
     assert shares == sorted(shares)
     assert 0 < shares[0] < shares[-1] < 1
+    assert raw_logit(calibrated(0.8, doubt), doubt) == pytest.approx(np.log(4))
+
+
+def judged_history(trials: int) -> History:
+    """Return trials of which each was compared with the one before, by their true values."""
+    problem, history = synthetic("scalars-2", 1), history_of(trials)
+    assert problem.value is not None
+    values = [problem.value(trial.action) for trial in history.trials]
+    drawn = tuple(
+        replace(trial, score=None, status=TrialStatus.DRAWN, images=("a",))
+        for trial in history.trials
+    )
+    said = tuple(
+        Preference(one, other) if values[one] > values[other] else Preference(other, one)
+        for one, other in zip(range(1, trials), range(trials), strict=False)
+    )
+    return replace(history, trials=drawn, preferences=said)
+
+
+def test_people_get_advice_after_some_judgements_in_shares_of_what_lies_between() -> None:
+    assert AxProposer().assess(judged_history(8)).advice is None  # seven comparisons
+    few, many = (AxProposer().assess(judged_history(count)).advice for count in (9, 40))
+    assert few is not None and many is not None
+    assert few.tolerance == many.tolerance == TOLERANCE
+    assert 0 < few.probability < many.probability < 1
+    assert 0 <= many.expected_gain < few.expected_gain
