@@ -141,7 +141,7 @@ def test_gold_checks_are_no_pairs(tmp_path) -> None:
     gold = tuple(type(option)(option.image, None) for option in options)
     study.ballots.add_questions([Question(0, "pairwise", gold, "gold", expected=0)])
     number = study.ballots.questions()[-1].id
-    task = study.ballots.task(study.ballots.assign(number, 1, [0, 1]))
+    task = study.ballots.assign(study.ballots.question(number), 1, [0, 1])
     study.ballots.vote(task, "left", "gold")
     export(study, "pairs", tmp_path / "pairs.parquet")
     assert parquet.read_table(tmp_path / "pairs.parquet").num_rows == 1

@@ -3,6 +3,7 @@
 import io
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,10 @@ def filled(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def study(filled, tmp_path) -> Study:
-    return Study.open(Path(shutil.copytree(filled, tmp_path / "rated")))
+def study(filled, tmp_path) -> Iterator[Study]:
+    opened = Study.open(Path(shutil.copytree(filled, tmp_path / "rated")))
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

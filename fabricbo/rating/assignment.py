@@ -28,20 +28,26 @@ def next_task(ballots: Ballots, settings: StudySettings, rater: int) -> Task | N
     waiting = ballots.open_task(rater)
     if waiting is not None:
         return waiting
+    rating = settings.rating
+    question = _due(ballots, settings, rater) or ballots.wanted(rater, rating.judgements, PATIENCE)
+    if question is None:
+        return None
+    task = ballots.assign(question, rater, _order(settings, ballots, question, rater))
+    # None: another question has just taken its place.
+    return next_task(ballots, settings, rater) if task is None else task
+
+
+def _due(ballots: Ballots, settings: StudySettings, rater: int) -> Question | None:
+    """Return a repeat or a gold check, if it is time for one."""
     rating, number = settings.rating, None
+    if rating is None:
+        return None
     if rating.repeats or rating.gold:
         answered = ballots.standing(rater)
         number = _due_repeat(ballots, answered, rater, rating.repeats)
         if number is None and rating.gold:
             number = _due_gold(ballots.gold(), answered)
-    if number is None:
-        number = ballots.wanted(rater, rating.judgements, PATIENCE)
-    if number is None:
-        return None
-    question = ballots.question(number)
-    task = ballots.assign(number, rater, _order(settings, ballots, question, rater))
-    # None: another question has just taken its place.
-    return next_task(ballots, settings, rater) if task is None else ballots.task(task)
+    return None if number is None else ballots.question(number)
 
 
 def _due_repeat(

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from fabricbo.records import Role as ReferenceRole
 from fabricbo.scores import Preference
-from fabricbo.study import schema
+from fabricbo.study import schema, statements
 from fabricbo.study.database import check_version, connect
 from fabricbo.study.errors import NotAStudyError
 from fabricbo.study.group_commit import GroupCommit
@@ -149,7 +148,7 @@ class Ballots:
         """
         known = schema.questions
         with self._engine.begin() as connection:
-            unasked = set(connection.execute(_UNASKED).scalars()).intersection(stale)
+            unasked = set(connection.execute(statements.UNASKED).scalars()).intersection(stale)
             query = sa.select(known).where(known.c.id.in_(set(stale) - unasked))
             taken = [_question(row).trials for row in connection.execute(query).mappings()]
             fresh = [question for question in questions if question.trials not in taken]
@@ -163,7 +162,7 @@ class Ballots:
     def unasked(self) -> set[int]:
         """Return questions of the plan that nobody has been asked yet."""
         with self._reading() as connection:
-            return set(connection.execute(_UNASKED).scalars())
+            return set(connection.execute(statements.UNASKED).scalars())
 
     def question(self, number: int) -> Question:
         """Return a question by its number."""
@@ -180,42 +179,40 @@ class Ballots:
 
     # Tasks and votes
 
-    def assign(self, question: int, rater: int, order: Sequence[int]) -> str | None:
+    def assign(self, question: Question, rater: int, order: Sequence[int]) -> Task | None:
         """Put a question to a rater, and return the task; the same one if that was done before.
 
         None where the question has been withdrawn in the meantime.
         """
-        tasks, questions, task = schema.tasks, schema.questions, secrets.token_urlsafe(16)
-        row = {"question": question, "rater": rater, "order": list(order), "created": _now()}
-        added = insert(tasks).values({**row, "id": task}).on_conflict_do_nothing()
-        mine = sa.select(tasks.c.id).where(tasks.c.question == question, tasks.c.rater == rater)
-        gone = sa.select(questions.c.withdrawn).where(questions.c.id == question)
+        mine = {"question": question.id, "rater": rater}
+        row = {**mine, "id": secrets.token_urlsafe(16), "order": list(order), "created": _now()}
 
-        def write(connection: sa.Connection) -> str | None:
-            if connection.scalar(gone):
+        def write(connection: sa.Connection) -> Task | None:
+            if connection.scalar(statements.WITHDRAWN, {"question": question.id}):
                 return None
-            new = connection.scalar(added.returning(tasks.c.id))
-            return str(new or connection.execute(mine).scalar_one())
+            new = connection.scalar(statements.ADD_TASK, row)
+            if new is not None:
+                return Task(new, question, rater, tuple(order))
+            return _task(connection.execute(statements.TASK_ON, mine).mappings().one())
 
         return self._write(write)
 
     def task(self, task: str) -> Task | None:
         """Return a task; None if there is none of this identity."""
         with self._reading() as connection:
-            row = connection.execute(_TASKS.where(schema.tasks.c.id == task)).mappings().first()
+            row = connection.execute(statements.TASK, {"task": task}).mappings().first()
         return None if row is None else _task(row)
 
     def tasks_of(self, rater: int) -> list[Task]:
         """Return all that a rater was asked, in order."""
-        mine = _TASKS.where(schema.tasks.c.rater == rater)
+        mine = statements.TASKS.where(schema.tasks.c.rater == rater)
         with self._reading() as connection:
             return [_task(row) for row in connection.execute(mine).mappings()]
 
     def open_task(self, rater: int) -> Task | None:
         """Return what a rater has been asked and not answered, the first put first."""
-        mine = (schema.tasks.c.rater == rater) & schema.tasks.c.answer.is_(None)
         with self._reading() as connection:
-            row = connection.execute(_TASKS.where(mine).limit(1)).mappings().first()
+            row = connection.execute(statements.OPEN_TASK, {"rater": rater}).mappings().first()
         return None if row is None else _task(row)
 
     def last_answered(self, rater: int) -> Task | None:
@@ -272,12 +269,10 @@ class Ballots:
 
     def given(self, rater: int) -> int:
         """Return how many answers of a rater stand."""
-        tasks = schema.tasks
-        mine = sa.select(sa.func.count()).where(tasks.c.rater == rater, tasks.c.answer.is_not(None))
         with self._reading() as connection:
-            return connection.scalar(mine) or 0
+            return connection.scalar(statements.GIVEN, {"rater": rater}) or 0
 
-    def wanted(self, rater: int, judgements: int, patience: timedelta) -> int | None:
+    def wanted(self, rater: int, judgements: int, patience: timedelta) -> Question | None:
         """Return the question that most needs this rater's answer; None if none does.
 
         Args:
@@ -285,24 +280,16 @@ class Ballots:
             judgements: how many raters each question needs; gold checks need everybody.
             patience: how long somebody may take who was asked, before another one is.
         """
-        tasks, questions = schema.tasks, schema.questions
-        of_it = tasks.c.question == questions.c.id
-        busy = tasks.c.answer.is_(None) & (tasks.c.created > _now() - patience)
-        thinking = sa.select(sa.func.count()).where(of_it & busy).scalar_subquery()
-        query = sa.select(questions.c.id).where(
-            questions.c.withdrawn.is_(False),
-            questions.c.answered == sa.bindparam("level"),
-            questions.c.only_for.is_(None) | (questions.c.only_for == rater),
-            questions.c.expected.is_(None),
-            ~sa.exists().where(of_it, tasks.c.rater == rater),
-            questions.c.answered + thinking < judgements,
-        )
-        query = query.order_by(questions.c.id).limit(1)
+        given = {"rater": rater, "judgements": judgements, "since": _now() - patience}
         with self._reading() as connection:
             for level in range(judgements):  # the index has them in order at each level
-                found = connection.scalar(query, {"level": level})
-                if found is not None:
-                    return int(found)
+                row = (
+                    connection.execute(statements.WANTED, {**given, "level": level})
+                    .mappings()
+                    .first()
+                )
+                if row is not None:
+                    return _question(row)
         return None
 
     def vote(self, task: Task, answer: str, key: str, seconds: float | None = None) -> int:
@@ -314,10 +301,9 @@ class Ballots:
         check_answer(task, answer)
         row = {"task": task.id, "key": key, "answer": answer, "seconds": seconds, "created": _now()}
         votes = schema.votes
-        added = insert(votes).values(row).on_conflict_do_nothing(index_elements=["key"])
 
         def write(connection: sa.Connection) -> int | None:
-            number: int | None = connection.scalar(added.returning(votes.c.id))
+            number: int | None = connection.scalar(statements.ADD_VOTE, row)
             if number is not None:
                 _settle(connection, task, None if answer == UNDO else answer)
             return number
@@ -335,7 +321,9 @@ class Ballots:
         """Return all votes in order, those that were taken back among them."""
         query = sa.select(schema.votes).order_by(schema.votes.c.id)
         with self._reading() as connection:
-            tasks = {row["id"]: _task(row) for row in connection.execute(_TASKS).mappings()}
+            tasks = {
+                row["id"]: _task(row) for row in connection.execute(statements.TASKS).mappings()
+            }
             rows = connection.execute(query).mappings()
             return [_vote(row, tasks[row["task"]]) for row in rows]
 
@@ -386,9 +374,8 @@ class Ballots:
     @property
     def state(self) -> RatingState:
         """Whether raters are asked."""
-        query = sa.select(schema.rating_state.c.state).order_by(schema.rating_state.c.id.desc())
         with self._reading() as connection:
-            found: RatingState | None = connection.execute(query.limit(1)).scalar()
+            found: RatingState | None = connection.scalar(statements.STATE)
         return found or "open"
 
     @state.setter
@@ -399,32 +386,11 @@ class Ballots:
 
 def _settle(connection: sa.Connection, task: Task, answer: str | None) -> None:
     """Note the answer that stands now, and how many a question has."""
-    mine = schema.tasks.c.id == task.id
-    before = connection.scalar(sa.select(schema.tasks.c.answer).where(mine))
-    connection.execute(schema.tasks.update().where(mine).values(answer=answer))
+    before = connection.scalar(statements.ANSWER, {"task": task.id})
+    connection.execute(statements.SET_ANSWER, {"task": task.id, "said": answer})
     change = (answer not in (None, SKIP)) - (before not in (None, SKIP))
     if change:
-        questions = schema.questions
-        mine = questions.c.id == task.question.id
-        connection.execute(
-            questions.update().where(mine).values(answered=questions.c.answered + change)
-        )
-
-
-_UNASKED = sa.select(schema.questions.c.id).where(
-    schema.questions.c.id.not_in(sa.select(schema.tasks.c.question)),
-    schema.questions.c.withdrawn.is_(False),
-    schema.questions.c.expected.is_(None),
-    schema.questions.c.repeat_of.is_(None),
-)
-_TASKS = (
-    sa.select(
-        *schema.tasks.c["id", "question", "rater", "order"],
-        *schema.questions.c["kind", "options", "reason", "repeat_of", "only_for", "expected"],
-    )
-    .join(schema.questions, schema.tasks.c.question == schema.questions.c.id)
-    .order_by(schema.tasks.c.created, schema.tasks.c.id)
-)
+        connection.execute(statements.CHANGE_ANSWERED, {"question": task.question.id, "change": change})
 
 
 def _question_row(question: Question) -> dict[str, Any]:

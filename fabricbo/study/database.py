@@ -18,7 +18,11 @@ def connect(file: Path, *, writes: bool = True) -> sa.Engine:
         file: the store.
         writes: False for one whose statements each see what is there, and wait for nobody.
     """
-    engine = sa.create_engine(f"sqlite:///{file}", json_serializer=_strict_json)
+    # What only reads has no transaction that would have to be taken back.
+    on_return = "rollback" if writes else None
+    engine = sa.create_engine(
+        f"sqlite:///{file}", json_serializer=_strict_json, pool_reset_on_return=on_return
+    )
 
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

@@ -52,6 +52,9 @@ class GroupCommit:
             jobs, self._waiting = self._waiting, []
         try:
             with self._engine.begin() as connection:
+                if len(jobs) == 1:
+                    jobs[0].value = jobs[0].work(connection)
+                    return
                 for job in jobs:
                     _run(job, connection)
         except BaseException as error:
@@ -64,6 +67,7 @@ class GroupCommit:
 
 
 def _run(job: _Job[object], connection: sa.Connection) -> None:
+    """Do one of several, so that an error in it undoes nothing but what it did."""
     try:
         with connection.begin_nested():
             job.value = job.work(connection)
