@@ -390,7 +390,9 @@ def _settle(connection: sa.Connection, task: Task, answer: str | None) -> None:
     connection.execute(statements.SET_ANSWER, {"task": task.id, "said": answer})
     change = (answer not in (None, SKIP)) - (before not in (None, SKIP))
     if change:
-        connection.execute(statements.CHANGE_ANSWERED, {"question": task.question.id, "change": change})
+        connection.execute(
+            statements.CHANGE_ANSWERED, {"question": task.question.id, "change": change}
+        )
 
 
 def _question_row(question: Question) -> dict[str, Any]:
