@@ -1,6 +1,9 @@
 """Rating at a prompt: by a script, and with single keys in a real terminal."""
 
+import base64
 import io
+import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,9 +16,10 @@ from rich.console import Console
 
 from fabricbo.rating.contact_sheet import contact_sheet, write_sheet
 from fabricbo.rating.keyboard import Lines, key_names
-from fabricbo.rating.screen import Screen, terminal_images
+from fabricbo.rating.screen import Screen
 from fabricbo.rating.sitting import Sitting, known_rater, new_rater
 from fabricbo.rating.terminal import rate_here
+from fabricbo.rating.terminal_images import drawing, known_protocol
 from fabricbo.study import Study
 from tests.web_server import fill, rated_study
 
@@ -187,18 +191,119 @@ def test_keys_have_the_names_that_browsers_give(sent, names) -> None:
     assert key_names(sent) == names
 
 
-def test_images_are_drawn_in_half_blocks() -> None:
-    draw = terminal_images()
+def drawn(protocol: str, image: Image.Image, columns: int) -> str:
+    """Return what a terminal is sent."""
     console = Console(file=io.StringIO(), width=40, force_terminal=True, color_system="truecolor")
-    console.print(draw(Image.new("RGB", (64, 32), (255, 0, 0)), 20))
-    lines = console.file.getvalue().strip().splitlines()
+    drawing(protocol)(console, image, columns)
+    return console.file.getvalue()
+
+
+def test_images_are_drawn_in_half_blocks() -> None:
+    lines = drawn("blocks", Image.new("RGB", (64, 32), (255, 0, 0)), 20).strip().splitlines()
     assert len(lines) == 5  # ten rows of pixels, two a line
     assert all("255;0;0" in line for line in lines)
 
 
+def test_kitty_is_sent_the_file_in_pieces() -> None:
+    image = Image.effect_noise((128, 64), 50).convert("RGB")
+    sent = drawn("kitty", image, 20)
+    pieces = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", sent)
+    assert len(pieces) > 1
+    assert pieces[0][0] == "a=T,f=100,q=2,c=20,m=1"
+    assert [about for about, _ in pieces[1:]] == ["m=1"] * (len(pieces) - 2) + ["m=0"]
+    assert max(len(part) for _, part in pieces) <= 4096
+    received = Image.open(io.BytesIO(base64.b64decode("".join(part for _, part in pieces))))
+    assert received.tobytes() == image.tobytes()
+
+
+def test_sixels_show_the_image() -> None:
+    """Decoded here as DEC described them: bands of six rows, one colour after the other."""
+    image = Image.new("RGB", (40, 24), (255, 0, 0))
+    image.paste((0, 0, 255), (20, 0, 40, 24))
+    sent = drawn("sixel", image, 4)
+    body = re.fullmatch(r"\x1bP[\d;]*q(.*)\x1b\\\n", sent, re.DOTALL)
+    assert body is not None
+    shown = decoded(body[1])
+    assert {at[0] for at in shown} == set(range(40))
+    assert {at[1] for at in shown} >= set(range(24))
+    assert shown[5, 5] == (100, 0, 0)
+    assert shown[35, 20] == (0, 0, 100)
+
+
+def decoded(sixels: str) -> dict[tuple[int, int], tuple[int, ...]]:
+    """Return the colours in percent by place."""
+    colours, pixels = {}, {}
+    colour = column = top = 0
+    token = r'"[\d;]+|#(\d+)(?:;2;(\d+);(\d+);(\d+))?|!(\d+)([?-~])|([?-~])|(\$)|(-)'
+    for match in re.finditer(token, sixels):
+        number, *parts, count, repeated, single, back, down = match.groups()
+        if number is not None:
+            colour = int(number)
+            if parts[0] is not None:
+                colours[colour] = tuple(map(int, parts))
+        elif repeated or single:
+            bits = ord(repeated or single) - 63
+            for _ in range(int(count or 1)):
+                for bit in range(6):
+                    if bits >> bit & 1:
+                        pixels[column, top + bit] = colours[colour]
+                column += 1
+        elif back or down:
+            column, top = 0, top + (6 if down else 0)
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("environment", "answer", "protocol"),
+    [
+        ({"TERM": "xterm-kitty"}, "", "kitty"),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "WezTerm"}, "", "kitty"),
+        ({"TERM": "xterm-kitty", "TMUX": "/tmp/x"}, "", "blocks"),
+        ({"TERM": "xterm-256color"}, "\x1b[?62;4;22c", "sixel"),
+        ({"TERM": "xterm-256color"}, "\x1b[?64;1;24c", "blocks"),
+        ({"TERM": "dumb"}, "", "blocks"),
+    ],
+)
+def test_terminals_tell_what_they_know(environment, answer, protocol) -> None:
+    assert known_protocol(environment, lambda *_: answer) == protocol
+
+
 def test_without_the_library_there_are_sheets_alone(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "rich_pixels", None)
-    assert terminal_images() is None
+    monkeypatch.setitem(sys.modules, "timg", None)
+    assert drawing("blocks") is None
+    assert drawing("sixel") is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
+@pytest.mark.parametrize(
+    ("term", "answer", "image"),
+    [("xterm-256color", "\x1b[?62;4c", "\x1bP"), ("xterm-kitty", None, "\x1b_Ga=T")],
+    ids=["sixel", "kitty"],
+)
+def test_a_real_terminal_is_asked_and_sent_images(tmp_path, term, answer, image) -> None:
+    pexpect = pytest.importorskip("pexpect")
+    study = ready(tmp_path)
+    spawned = command(study, "--name", "Ada")
+    environment = {**os.environ, "TERM": term}
+    for name in ("TMUX", "TERM_PROGRAM"):
+        environment.pop(name, None)
+    child = pexpect.spawn(
+        spawned[0], spawned[1:], timeout=30, encoding="utf-8", env=environment, use_poll=True
+    )
+    child.setwinsize(40, 100)
+    try:
+        if answer is not None:
+            child.expect_exact("\x1b[c")
+            child.send(answer)
+        child.expect_exact(image)
+        child.expect("You answered 0")
+        time.sleep(1)
+        child.send("q")
+        child.expect("everything is kept")
+        child.expect(pexpect.EOF)
+    finally:
+        child.close()
 
 
 def command(study: Study, *more: str) -> list[str]:
@@ -236,7 +341,7 @@ def test_single_keys_in_a_real_terminal(tmp_path) -> None:
     pexpect = pytest.importorskip("pexpect")
     study = ready(tmp_path)
     spawned = command(study, "--name", "Ada")
-    child = pexpect.spawn(spawned[0], spawned[1:], timeout=30, encoding="utf-8")
+    child = pexpect.spawn(spawned[0], spawned[1:], timeout=30, encoding="utf-8", use_poll=True)
     child.setwinsize(40, 100)
     steps = [
         ("You answered 1", "u"),
@@ -269,7 +374,7 @@ def test_ctrl_c_while_waiting_keeps_the_terminal_and_the_votes(tmp_path) -> None
     pexpect = pytest.importorskip("pexpect")
     study = rated_study(tmp_path)
     spawned = command(study, "--name", "Ada")
-    child = pexpect.spawn(spawned[0], spawned[1:], timeout=30, encoding="utf-8")
+    child = pexpect.spawn(spawned[0], spawned[1:], timeout=30, encoding="utf-8", use_poll=True)
     try:
         child.expect("faster than the computer")
         time.sleep(0.5)

@@ -3,13 +3,14 @@
 import pytest
 from PIL import Image
 
-from fabricbo.assessment import Assessment, Estimate
+from fabricbo.assessment import Advice, Assessment, Estimate
 from fabricbo.cli.reading import print_study
 from fabricbo.cli.wording import study_json
 from fabricbo.compose import create_study, resume_study
 from fabricbo.proposers import AxProposer
 from fabricbo.records import Role, TrialStatus
 from fabricbo.report import write_report
+from fabricbo.report.wording import expectation
 from fabricbo.scores import Preference
 from fabricbo.study import Parts, Study, check_settings
 from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
@@ -326,3 +327,38 @@ def test_start_from_by_folder_or_name(tmp_path, named) -> None:
     assert len(study.history.earlier) == 7
     study.close()
     assert len(resume_study(tmp_path / "next", objective=redness).history.earlier) == 7
+
+
+class Assessing(UnitProposer):
+    def __init__(self, assessment: Assessment) -> None:
+        self._assessment = assessment
+
+    def assess(self, _history) -> Assessment:
+        return self._assessment
+
+
+def test_what_people_prefer_is_said_in_numbers_that_mean_something(tmp_path, capsys) -> None:
+    found = Assessment(
+        utilities={0: Estimate(0.0, 0.6), 1: Estimate(2**0.5, 0.8)}, advice=Advice(0.72, 0.1, 0.15)
+    )
+    study = rated(tmp_path, Assessing(found))
+    trials = [study.draw() for _ in range(3)]
+    study.prefer(trials[1], trials[0])
+    study.assess()
+    said = expectation(study)
+    assert said is not None
+    assert "84% should prefer it (62% to 96% within one standard error)" in said
+    study.close()
+    print_study("rated", tmp_path, as_json=False)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "over 10% of what lies between the worst and the best: 72%" in shown
+    assert "is put at 15% of it" in shown
+
+
+def test_where_the_hand_settings_are_preferred_nothing_is_compared_with_them(tmp_path) -> None:
+    found = Assessment(utilities={0: Estimate(1.0, 0.6), 1: Estimate(0.0, 0.8)})
+    study = rated(tmp_path, Assessing(found))
+    first, second = study.draw(), study.draw()
+    study.prefer(first, second)
+    study.assess()
+    assert expectation(study) == "Trial 0 is the best by what all judgements together say."

@@ -129,6 +129,10 @@ def standard_reader() -> Reader:
 if sys.platform == "win32":
     import msvcrt
 
+    def ask_terminal(_question: str, _end: str, _seconds: float) -> str:
+        """Return nothing: consoles of Windows are asked through their own interface."""
+        return ""
+
     def _typed(seconds: float | None) -> str:
         """Return what was typed; nothing if so many seconds passed without."""
         until = None if seconds is None else time.monotonic() + seconds
@@ -146,6 +150,32 @@ else:
     import select
     import termios
     import tty
+
+    def ask_terminal(question: str, end: str, seconds: float) -> str:
+        """Send the terminal a question and return its answer, up to a character.
+
+        Returns less, or nothing, where it does not come in time; what is not understood is dropped
+        by terminals without a word.
+
+        Args:
+            question: a control sequence.
+            end: the last character of the answer.
+            seconds: how long to wait for it.
+        """
+        descriptor, until, answer = sys.stdin.fileno(), time.monotonic() + seconds, ""
+        before = termios.tcgetattr(descriptor)
+        try:
+            tty.setcbreak(descriptor, termios.TCSADRAIN)
+            sys.stdout.write(question)
+            sys.stdout.flush()
+            while not answer.endswith(end):
+                left = max(until - time.monotonic(), 0)
+                if not select.select([descriptor], [], [], left)[0]:
+                    break
+                answer += os.read(descriptor, 1).decode(errors="replace")
+        finally:
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        return answer
 
     def _typed(seconds: float | None) -> str:
         """Return what was typed; nothing if so many seconds passed without.

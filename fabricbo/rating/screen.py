@@ -1,44 +1,24 @@
 """What a rater sees at a terminal: the question, its images where it can show them, the sheet."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
 from fabricbo.rating.choices import ASK, choices
 from fabricbo.rating.contact_sheet import task_sheet, write_sheet
 from fabricbo.rating.sitting import Sitting
+from fabricbo.rating.terminal_images import drawing, known_protocol
 from fabricbo.rating.veil import veiled
 from fabricbo.votes import Task
 
-Draw = Callable[[Image.Image, int], RenderableType]
-"""From an image and a width in columns to what the console can print."""
 WIDEST = 160
 LINES_OF_TEXT = 9
 """Lines of the terminal that are not for images."""
 INSTALL = "to see images here, and not in the sheets alone: pip install 'fabricbo[terminal]'"
-
-
-def terminal_images() -> Draw | None:
-    """Return what draws images in half blocks, in any terminal with colours; None: not installed.
-
-    Libraries that also speak kitty's protocol or sixel have licences that do not fit ours.
-    """
-    try:
-        from rich_pixels import Pixels
-    except ImportError:
-        return None
-
-    def draw(image: Image.Image, columns: int) -> RenderableType:
-        rows = round(columns * image.height / image.width)
-        drawn: RenderableType = Pixels.from_image(image, resize=(columns, rows + rows % 2))
-        return drawn
-
-    return draw
 
 
 class Screen:
@@ -48,7 +28,7 @@ class Screen:
         """Find out whether images can be drawn: only where a person looks and types."""
         self._console = console
         self._watched = console.is_terminal and sys.stdin.isatty()
-        self._draw = terminal_images() if self._watched else None
+        self._draw = drawing(known_protocol()) if self._watched else None
         self._sheet: Image.Image | None = None
         self._files: dict[str, Path] = {}
 
@@ -85,7 +65,7 @@ class Screen:
         sheet, console = self._sheet, self._console
         height = max(console.height - LINES_OF_TEXT, 4)
         fitting = int(height * 2 * sheet.width / sheet.height)  # a cell is twice as high as wide
-        console.print(self._draw(sheet, max(1, min(console.width - 1, fitting, WIDEST))))
+        self._draw(console, sheet, max(1, min(console.width - 1, fitting, WIDEST)))
 
     def _link(self, file: Path) -> None:
         path = (str(file), Style(link=file.resolve().as_uri()))

@@ -1,5 +1,8 @@
 """What the page says in words: one honest sentence, and numbers as text."""
 
+import math
+from statistics import NormalDist
+
 from fabricbo.records import Trial, TrialStatus
 from fabricbo.scores import Score
 from fabricbo.study import Study
@@ -81,8 +84,9 @@ def expectation(study: Study) -> str | None:
     best, assessment = study.best(), study.assessment
     if best is None:
         return None
-    if best.index in assessment.utilities:  # its number means nothing to anybody
-        return f"Trial {best.index} is the best by what all judgements together say."
+    if best.index in assessment.utilities:
+        said = f"Trial {best.index} is the best by what all judgements together say"
+        return f"{said}{_preferred_to_hand(study, best)}."
     if best.index not in assessment.estimates:
         return None
     found = assessment.estimates[best.index][0]
@@ -90,6 +94,25 @@ def expectation(study: Study) -> str | None:
         f"Trial {best.index} is the best by what all trials together say: expected score "
         f"{number_text(found.mean)} ± {number_text(found.standard_error)}, "
         f"where its own images scored {score_text(best.score)}."
+    )
+
+
+def _preferred_to_hand(study: Study, best: Trial) -> str:
+    """Say how often people should prefer a trial to the hand settings: a utility says it to nobody.
+
+    One is preferred to another with probability Phi(difference / sqrt(2)), see `preference`.
+    """
+    hand = study.assessment.utilities.get(0)
+    if hand is None or best.index == 0:
+        return ""
+    found = study.assessment.utilities[best.index]
+    gain, error = found.mean - hand.mean, math.hypot(found.standard_error, hand.standard_error)
+    likely, low, high = (
+        NormalDist().cdf((gain + errors * error) / math.sqrt(2)) for errors in (0, -1, 1)
+    )
+    return (
+        f"; of people who compare it with the hand settings {likely:.0%} should prefer it "
+        f"({low:.0%} to {high:.0%} within one standard error)"
     )
 
 
