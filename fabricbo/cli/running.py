@@ -19,6 +19,7 @@ from fabricbo.records import Trial, TrialStatus
 from fabricbo.report import write_report
 from fabricbo.scoring import Placement
 from fabricbo.study import RepeatedFailureError, Study, StudySettings
+from fabricbo.study.driver import driving
 
 # Prompts, names and reasons are text, not markup.
 _console = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -32,7 +33,8 @@ def run_new(settings: Callable[[], StudySettings], placement: Placement, *, as_j
         _name_code(checked)
         with _console.status("loading the model"):
             study = create_study(checked, device=placement.device, offload=placement.offload)
-        _run(study, as_json=as_json)
+        with driving(study.folder):
+            _run(study, as_json=as_json)
 
 
 def run_on(name: str, storage: Path, placement: Placement, *, as_json: bool) -> None:
@@ -40,9 +42,10 @@ def run_on(name: str, storage: Path, placement: Placement, *, as_json: bool) -> 
     with told():
         folder = locate(name, storage)
         _name_code(Study.open(folder).settings)
-        with _console.status("loading the model"):
-            study = resume_study(folder, device=placement.device, offload=placement.offload)
-        _run(study, as_json=as_json)
+        with driving(folder):
+            with _console.status("loading the model"):
+                study = resume_study(folder, device=placement.device, offload=placement.offload)
+            _run(study, as_json=as_json)
 
 
 def _name_code(settings: StudySettings) -> None:

@@ -12,6 +12,7 @@ from fabricbo.rating.progress import Progress, judgements, progress, unanswered
 from fabricbo.rating.questions import at_once, is_planned, per_round, plan, planned
 from fabricbo.records import Trial, TrialStatus
 from fabricbo.study import Study
+from fabricbo.study.driver import driving
 from fabricbo.study.failures import FailuresInARow
 
 POLL = 0.5
@@ -46,7 +47,12 @@ class Worker:
 
         Raises:
             RepeatedFailureError: three trials in a row failed; everything is kept.
+            StudyInUseError: another process draws for it.
         """
+        with driving(self._study.folder):
+            self._run(pause)
+
+    def _run(self, pause: Callable[[float], bool]) -> None:
         told = False
         while not self.finished:
             if self.step():

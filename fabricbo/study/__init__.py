@@ -9,6 +9,7 @@ from fabricbo.study.errors import (
     RepeatedFailureError,
     StudyCompleteError,
     StudyError,
+    StudyInUseError,
     TrialStateError,
 )
 from fabricbo.study.heldout import Heldout
@@ -26,6 +27,7 @@ __all__ = [
     "Study",
     "StudyCompleteError",
     "StudyError",
+    "StudyInUseError",
     "StudySettings",
     "TrialStateError",
     "check_settings",

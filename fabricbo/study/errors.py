@@ -21,6 +21,10 @@ class StudyCompleteError(StudyError):
     """All planned trials have been asked for."""
 
 
+class StudyInUseError(StudyError):
+    """Another process draws for it."""
+
+
 class TrialStateError(StudyError):
     """A trial is not in the state that a call needs."""
 

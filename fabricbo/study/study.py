@@ -16,6 +16,7 @@ from fabricbo.scoring import ObjectiveError
 from fabricbo.space import ActionSpace
 from fabricbo.study.ballots import Ballots
 from fabricbo.study.drawing import Batch, Parts, Scene, draw, own_images, score_values
+from fabricbo.study.driver import driving
 from fabricbo.study.earlier import comparable_trials
 from fabricbo.study.errors import NameInUseError, StudyCompleteError
 from fabricbo.study.failures import FailuresInARow
@@ -306,16 +307,18 @@ class Study:
 
         Raises:
             RepeatedFailureError: three trials in a row failed; everything is kept.
+            StudyInUseError: another process draws for it.
             ValueError: no objective scores; people judge.
         """
         if not self._needed_parts().objectives:
             raise ValueError("people judge this study: use draw() and prefer()")
         failures = FailuresInARow(self.folder)
-        while (finished := self.draw()) is not None:
-            if on_trial is not None:
-                on_trial(finished)
-            failures.note(finished)
-        self.assess()
+        with driving(self.folder):
+            while (finished := self.draw()) is not None:
+                if on_trial is not None:
+                    on_trial(finished)
+                failures.note(finished)
+            self.assess()
         return self.best()
 
     def draw(self) -> Trial | None:
