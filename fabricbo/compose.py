@@ -176,6 +176,16 @@ def load_proposer(
     return make_proposer(settings.proposer, embed)
 
 
+def sampler_for(settings: StudySettings, *, device: str = "auto") -> Sampler:
+    """Load what draws for a study, and nothing else.
+
+    Raises:
+        FileNotFoundError: the checkpoint is neither here nor can it be fetched.
+        ValueError: it cannot be used.
+    """
+    return load_sampler(settings, _checkpoint(settings, device))
+
+
 def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:
     """Load the checkpoint and wrap it as a sampler."""
     from fabricbo.sampler import FabricSampler, SamplerOptions, load_pipeline

@@ -223,6 +223,37 @@ def rate(
 
 
 @app.command()
+def doctor(
+    study: Named,
+    storage: Storage = DEFAULT_STORAGE,
+    mend: Annotated[
+        bool,
+        typer.Option("--mend", help="Set damaged files aside, find or draw missing images again."),
+    ] = False,
+    json: Json = False,
+    device: Device = "auto",
+) -> None:
+    """Check every row and every image of a study; with --mend, put back what can be put back."""
+    from fabricbo.cli.upkeep import check_study
+
+    check_study(study, storage, device, mend=mend, as_json=json)
+
+
+@app.command()
+def replay(
+    study: Named,
+    trial: Annotated[int, typer.Argument(min=0, help="Its number.")],
+    storage: Storage = DEFAULT_STORAGE,
+    to: Annotated[Path | None, typer.Option(help="Folder to write the images to.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Draw a trial again and compare each image with the one that is kept."""
+    from fabricbo.cli.upkeep import replay_trial
+
+    replay_trial(study, storage, trial, device, to=to)
+
+
+@app.command()
 def export(
     study: Named,
     what: Annotated[

@@ -444,6 +444,11 @@ class Study:
         return batches
 
     @property
+    def heldout_rows(self) -> dict[int, HeldoutRow]:
+        """What is stored of trials that were drawn with held-out seeds, by index."""
+        return self._store.heldout()
+
+    @property
     def heldout(self) -> Heldout | None:
         """The stored result of `hold_out` for today's best; None if there is none."""
         both = self._heldout()

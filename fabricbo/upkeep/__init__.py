@@ -1,0 +1,1 @@
+"""Looking after studies: what is damaged, and what can be drawn again."""
