@@ -257,7 +257,8 @@ def replay(
 def export(
     study: Named,
     what: Annotated[
-        str, typer.Option(help="votes, pairs (as in Pick-a-Pic) or images (a folder).")
+        str,
+        typer.Option(help="votes, pairs (as in Pick-a-Pic), images (a folder) or study (a ZIP)."),
     ],
     to: Annotated[Path, typer.Option(help="File, or folder of images, to write.")],
     format: Annotated[
@@ -266,7 +267,18 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
-    """Write votes, preference pairs or images for other programs."""
+    """Write votes, preference pairs or images for other programs, or the whole study."""
     from fabricbo.cli.exporting import Export, export_study
 
     export_study(study, storage, Export(what, to, format, force))
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="What `export --what study` wrote.")],
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Make a study of an archive; nothing that it names is loaded or run."""
+    from fabricbo.cli.exporting import import_study
+
+    import_study(file, storage)

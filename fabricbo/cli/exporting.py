@@ -13,6 +13,7 @@ from fabricbo.rating.export import ExportError, write_votes_csv, write_votes_par
 from fabricbo.rating.image_folder import remove_image_folder, write_image_folder
 from fabricbo.rating.pairs import write_pairs_parquet
 from fabricbo.study import Study
+from fabricbo.upkeep.archive import pack, unpack
 
 _console = Console(highlight=False, markup=False, emoji=False)
 _TABLES: dict[tuple[str, str], Callable[[Study, Path], None]] = {
@@ -40,11 +41,33 @@ def export_study(name: str, storage: Path, export: Export) -> None:
             study = Study.open(locate(name, storage))
             if export.what == "images":
                 _write_images(study, export)
+            elif export.what == "study":
+                _write_archive(study, export)
             else:
                 _write_table(study, export)
         except ExportError as error:
             raise ValueError(str(error)) from error
     _console.print(f"wrote {export.to}", soft_wrap=True)
+
+
+def _write_archive(study: Study, export: Export) -> None:
+    if export.format is not None or export.force:
+        raise ValueError("a study is one ZIP file, and replaces none: leave --format, --force out")
+    if not export.to.parent.is_dir():
+        raise ValueError(f"there is no folder {export.to.parent} to write to")
+    try:
+        pack(study.folder, export.to)
+    except FileExistsError as error:
+        raise ValueError(f"{error}; name another file") from error
+
+
+def import_study(file: Path, storage: Path) -> None:
+    """Make a study of an archive and say where it is."""
+    with told():
+        if not file.is_file():
+            raise ValueError(f"there is no file {file}")
+        folder = unpack(file, storage)
+    _console.print(f"the study is in {folder}", soft_wrap=True)
 
 
 def _write_images(study: Study, export: Export) -> None:
@@ -61,7 +84,8 @@ def _write_table(study: Study, export: Export) -> None:
     if write is None:
         raise ValueError(
             "--what votes is written with --format csv or parquet, --what pairs with --format "
-            "parquet (it holds the images), --what images as a folder; got "
+            "parquet (it holds the images), --what images as a folder, --what study as a ZIP "
+            "file; got "
             f"--what {export.what} and {chosen or 'no format'}"
         )
     if export.to.is_dir() or (export.to.exists() and not export.force):
