@@ -1,8 +1,8 @@
 """The extension points, on one page. Anything with the right method fits; nothing is registered."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from fabricbo.assessment import Assessment
 from fabricbo.records import Action, Reference, Trial
@@ -42,6 +42,19 @@ class Sampler(Protocol):
         self, action: Action, prompt: str | Sequence[str], seeds: Sequence[int], /
     ) -> list["Image"]:
         """Return one RGB image for each seed; the same call gives the same images."""
+
+
+Environment = Mapping[str, Any]
+"""What images depend on besides action, prompt and seeds, in JSON's types."""
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A sampler that can say what its images depend on; studies keep it with each trial."""
+
+    @property
+    def environment(self) -> Environment:
+        """Weights, scheduler, device, versions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """`FabricSampler` against the stock pipeline, and its promises about seeds and state."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -287,3 +288,16 @@ def test_embedding_tells_what_looks_alike(pipeline) -> None:
     assert vectors.shape == (3, 16 * pipeline.vae.config.latent_channels)
     assert np.array_equal(sampler.embed(images), vectors[:2])
     assert np.linalg.norm(vectors[0] - vectors[2]) < np.linalg.norm(vectors[0] - vectors[1]) / 4
+
+
+def test_the_environment_tells_weights_and_versions_apart(tmp_path) -> None:
+    one, other = (FabricSampler(tiny_pipeline(tmp_path / name)) for name in ("one", "other"))
+    assert one.environment == other.environment
+    assert json.loads(json.dumps(one.environment)) == one.environment
+    assert one.environment["packages"]["torch"] == torch.__version__
+    assert one.environment["dtype"] == "float32"
+    with torch.no_grad():
+        next(other.pipeline.unet.parameters()).flatten()[0] += 1
+    assert FabricSampler(other.pipeline).environment["weights"] != one.environment["weights"]
+    half = FabricSampler(tiny_pipeline(tmp_path / "half").to(torch.bfloat16)).environment
+    assert (half["dtype"], half["weights"] != one.environment["weights"]) == ("bfloat16", True)

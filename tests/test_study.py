@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -391,7 +392,7 @@ def test_a_store_of_the_second_version_keeps_its_estimates(tmp_path) -> None:
         study.ask()
     with study._store._engine.connect() as connection:
         version = connection.exec_driver_sql("SELECT schema_version FROM study").scalar()
-    assert version == 5
+    assert version == 6
 
 
 def test_a_store_of_the_first_version_opens_and_is_brought_up_to_date(tmp_path) -> None:
@@ -497,3 +498,22 @@ def test_first_round_without_references_is_whole_where_guidance_varies(tmp_path:
     study = fake_study(tmp_path, pool=(), space={"guidance_scale": [1.0, 9.0]})
     study.run()
     assert len(study.trials) == study.planned_trials == 7
+
+
+# What trials were drawn with
+
+
+class DescribedSampler(ColourSampler):
+    environment: ClassVar = {"weights": "abc", "packages": {"torch": "2.13"}}
+
+
+def test_what_a_trial_was_drawn_with_is_kept_where_the_sampler_says_it(tmp_path) -> None:
+    settings = fake_study(tmp_path).settings
+    parts = Parts(UnitProposer(), DescribedSampler(), redness)
+    study = Study.open(settings.folder, parts)
+    first = study.draw()
+    told = study.ask()
+    study.tell(told, [Image.new("RGB", (4, 4))] * 2, [1.0, 2.0])
+    again = Study.open(settings.folder)
+    assert again.drawn_with(first) == DescribedSampler.environment
+    assert again.drawn_with(told) is None  # whoever told it did not say

@@ -2,8 +2,10 @@
 
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from fabricbo.study import NotAStudyError, Study, StudyError
 from fabricbo.study.images import ImageStore
 from fabricbo.upkeep.examination import Health, examine
 from fabricbo.upkeep.mending import find_again, make_again, set_aside
-from fabricbo.upkeep.replay import difference, draw_again, draw_held_out_again
+from fabricbo.upkeep.replay import changes, difference, draw_again, draw_held_out_again
 from tests.fakes import POOL, ColourSampler, fake_study
 
 
@@ -151,6 +153,16 @@ def test_replay_compares_image_by_image(study) -> None:
         draw_held_out_again(study, nothing, ColourSampler())
 
 
+def test_what_is_not_as_it_was_is_told() -> None:
+    then = {"weights": "aa", "packages": {"torch": "2.12", "old": "1"}, "device": "cpu"}
+    now = {"weights": "aa", "packages": {"torch": "2.13"}, "device": "cpu"}
+    assert changes(then, now) == [
+        "packages.old: 1 then, not known now",
+        "packages.torch: 2.12 then, 2.13 now",
+    ]
+    assert changes(then, then) == []
+
+
 def test_a_store_cut_off_anywhere_is_told_and_never_read_as_something_else(study) -> None:
     trials, store = study.trials, study.folder / "study.db"
     study.close()
@@ -214,6 +226,15 @@ def test_the_commands_with_the_real_sampler(tmp_path) -> None:
     assert again.returncode == 0
     assert "1 of 1 images of trial 0 came out equal" in again.stdout
     assert [path.name for path in (tmp_path / "again").iterdir()] == ["trial-0-0.png"]
+    known = study.drawn_with(study.trials[0])
+    assert known is not None
+    assert known["packages"]["torch"] == version("torch")
+    assert known["device"].startswith("cpu")
+    with sqlite3.connect(study.folder / "study.db") as store:
+        store.execute("UPDATE drawn_with SET environment = replace(environment, 'DDIM', 'PNDM')")
+    later = fabricbo("replay", "s", "0", cwd=tmp_path)
+    assert later.returncode == 0
+    assert "scheduler: PNDM" in later.stdout
     wrong = fabricbo("replay", "s", "9", cwd=tmp_path)
     assert wrong.returncode == 1
     assert "trial must be one of 0 to" in wrong.stderr

@@ -18,7 +18,7 @@ from fabricbo.study.store import Store
 from fabricbo.study.study import STORE_NAME
 from fabricbo.upkeep.examination import Harm, Health, examine
 from fabricbo.upkeep.mending import find_again, make_again, set_aside
-from fabricbo.upkeep.replay import Again, difference, draw_again
+from fabricbo.upkeep.replay import Again, changes, difference, draw_again
 
 _console = Console(highlight=False, markup=False, emoji=False)
 _log = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -107,6 +107,9 @@ def replay_trial(name: str, storage: Path, number: int, device: str, *, to: Path
             _console.print(_compared(study, one), soft_wrap=True)
             if to is not None:
                 one.image.save(to / f"trial-{number}-{place}.png")
+    then, now = study.drawn_with(trial), getattr(sampler, "environment", None)
+    for line in changes(then, now) if then and now else ():
+        _console.print(line, soft_wrap=True)
     equal = sum(one.equal for one in again)
     _console.print(f"{equal} of {len(again)} images of trial {number} came out equal")
     if equal < len(again):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from fabricbo.protocols import Environment
 from fabricbo.records import Action, FabricParams
+from fabricbo.sampler.environment import environment_of
 from fabricbo.sampler.features import DEFAULT_CACHE_BYTES, FeatureCache
 from fabricbo.sampler.feedback import FeedbackInputs, check_unet, feedback
 from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
@@ -76,6 +79,11 @@ class FabricSampler:
         self.cache = FeatureCache(self.options.cache_bytes)
         self._encoder = ReferenceEncoder(pipeline.vae, self.options.reference_fit)
         self._null_embeds: Tensor | None = None
+
+    @cached_property
+    def environment(self) -> Environment:
+        """What its images depend on besides the call; takes seconds for large networks, once."""
+        return environment_of(self.pipeline)
 
     @torch.no_grad()
     def __call__(

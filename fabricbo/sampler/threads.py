@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from fabricbo.protocols import Environment
 from fabricbo.records import Action
 from fabricbo.sampler.sampler import FabricSampler
 
@@ -39,6 +40,11 @@ class ThreadTunedSampler:
             self._measured = time.monotonic()
             _log.info("seconds for a U-Net pass by threads: %s", seconds)
         return self._sampler(action, prompt, seeds)
+
+    @property
+    def environment(self) -> Environment:
+        """What its images depend on besides the call."""
+        return self._sampler.environment
 
     def embed(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """Embed images as the sampler does."""

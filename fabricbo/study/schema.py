@@ -2,10 +2,10 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """2 added `estimates` and `advice`; 3 put them into `assessment`, and added what else is measured,
 preferences and earlier trials; 4 keeps held-out values by name; 5 added raters,
-questions, tasks, votes and wishes."""
+questions, tasks, votes and wishes; 6 added `drawn_with`."""
 
 metadata = sa.MetaData()
 study = sa.Table(
@@ -47,6 +47,12 @@ trials = sa.Table(
     sa.Column("reason", sa.String),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
     sa.Column("seconds", sa.Float),
+)
+drawn_with = sa.Table(
+    "drawn_with",
+    metadata,
+    sa.Column("trial", sa.Integer, sa.ForeignKey("trials.index"), primary_key=True),
+    sa.Column("environment", sa.JSON, nullable=False),
 )
 preferences = sa.Table(
     "preferences",

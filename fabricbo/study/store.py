@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fabricbo.assessment import Assessment
+from fabricbo.protocols import Environment
 from fabricbo.records import Action, Reference, Role, Round, Trial, TrialStatus
 from fabricbo.scores import Measure, Preference, Score
 from fabricbo.study import schema
@@ -115,6 +116,7 @@ class Store:
         scores: Sequence[Score],
         images: Sequence[str],
         seconds: float | None,
+        drawn_with: Environment | None = None,
     ) -> None:
         """Store the outcome of a trial that is not over, whose images are already on disk.
 
@@ -131,7 +133,7 @@ class Store:
             "images": list(images),
             "seconds": seconds,
         }
-        self._end_trial(index, outcome)
+        self._end_trial(index, outcome, drawn_with)
 
     def fail_trial(self, index: int, reason: str, images: Sequence[str] = ()) -> None:
         """Store that a trial which is not over failed, and what it had drawn.
@@ -143,13 +145,28 @@ class Store:
         # One that waited for a person has images, which a judgement may be about.
         self._end_trial(index, {**outcome, "images": list(images)} if images else outcome)
 
-    def _end_trial(self, index: int, outcome: dict[str, Any]) -> None:
+    def _end_trial(
+        self, index: int, outcome: dict[str, Any], drawn_with: Environment | None = None
+    ) -> None:
         going_on = [str(status) for status in (TrialStatus.PENDING, TrialStatus.DRAWN)]
         mine = (schema.trials.c.index == index) & schema.trials.c.status.in_(going_on)
         with self._engine.begin() as connection:
             changed = connection.execute(schema.trials.update().where(mine).values(outcome))
             if changed.rowcount != 1:
                 raise TrialStateError(f"trial {index} is not pending; its outcome is kept as it is")
+            if drawn_with is not None:
+                connection.execute(
+                    schema.drawn_with.delete().where(schema.drawn_with.c.trial == index)
+                )
+                row = {"trial": index, "environment": dict(drawn_with)}
+                connection.execute(schema.drawn_with.insert(), row)
+
+    def drawn_with(self, index: int) -> Environment | None:
+        """Return what a trial's images depended on; None where nobody said."""
+        query = sa.select(schema.drawn_with.c.environment).where(schema.drawn_with.c.trial == index)
+        with self._engine.connect() as connection:
+            found: Environment | None = connection.scalar(query)
+        return found
 
     def trials(self) -> list[Trial]:
         """Return all trials in order."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fabricbo.assessment import Assessment
 from fabricbo.best import best, best_judged, best_unassessed, broken_bounds, pareto
-from fabricbo.protocols import Assessor, Comparer, History
+from fabricbo.protocols import Assessor, Comparer, Described, Environment, History
 from fabricbo.records import Reference, Round, Trial, TrialStatus
 from fabricbo.scores import Direction, Measure, Preference
 from fabricbo.scoring import ObjectiveError
@@ -226,6 +226,10 @@ class Study:
         """Return the bounds that a scored trial does not keep, such as `nsfw <= 0.1`."""
         return broken_bounds(trial, self.measures, self.assessment.estimates)
 
+    def drawn_with(self, trial: Trial) -> Environment | None:
+        """Return what a trial's images depended on besides its action and seeds, if known."""
+        return self._store.drawn_with(trial.index)
+
     # Ask and tell
 
     def ask(self) -> Trial:
@@ -259,6 +263,7 @@ class Study:
         scores: Outcome = None,
         *,
         seconds: float | None = None,
+        drawn_with: Environment | None = None,
     ) -> None:
         """Store a trial's outcome: images first, then one row, in one transaction.
 
@@ -269,6 +274,7 @@ class Study:
                 one a prompt); by name where several things are measured. None: the images wait
                 for a person's judgement (`prefer`).
             seconds: how long it took to draw and score, if known.
+            drawn_with: what the images depend on besides the trial, if known; see `Described`.
 
         Raises:
             ValueError: not as many scores as images, one that is not finite, not all that is
@@ -279,7 +285,7 @@ class Study:
         found = read_outcome(scores, self.measures, self.settings, len(images))
         saved = [self.images.save(image) for image in images]
         check_images_stay(self.trials, trial.index, saved, self.preferences)
-        self._store.finish_trial(trial.index, found, saved, seconds)
+        self._store.finish_trial(trial.index, found, saved, seconds, drawn_with)
 
     def fail(self, trial: Trial, reason: str, images: Sequence["Image"] = ()) -> None:
         """Store that a trial has no outcome, and why; images that it had drawn are kept.
@@ -502,7 +508,9 @@ class Study:
             self.fail(trial, f"drawing failed with {type(error).__name__}: {error}")
         else:
             images, seconds = _images(batches), time.monotonic() - began
-            self.tell(trial, images, values or None, seconds=seconds)
+            sampler = parts.sampler
+            known = sampler.environment if isinstance(sampler, Described) else None
+            self.tell(trial, images, values or None, seconds=seconds, drawn_with=known)
         return self.trials[trial.index]
 
     def _scene(self, trial: Trial, batches: Sequence[Batch]) -> Scene:

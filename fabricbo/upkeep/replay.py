@@ -1,13 +1,13 @@
 """Drawing the images of a trial again, to compare them with what is kept, or to put them back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fabricbo.imagefiles import pixel_hash, to_rgb
-from fabricbo.protocols import Sampler
+from fabricbo.protocols import Environment, Sampler
 from fabricbo.records import Trial
 from fabricbo.study import Study
 from fabricbo.study.drawing import draw
@@ -73,6 +73,26 @@ def _again(
         Again(identity, prompt, seed, image, pixel_hash(image) == identity)
         for identity, (prompt, seed, image) in zip(kept, drawn, strict=True)
     ]
+
+
+def changes(then: Environment, now: Environment) -> list[str]:
+    """Return what images depend on that is not as it was, in words."""
+    before, after = _flat(then), _flat(now)
+    return [
+        f"{name}: {before.get(name, 'not known')} then, {after.get(name, 'not known')} now"
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _flat(environment: Environment, prefix: str = "") -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in environment.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
 
 
 def difference(one: "Image", other: "Image") -> tuple[float, int]:
