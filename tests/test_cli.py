@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fabricbo.cli.app import app
+from fabricbo.records import TrialStatus
 from fabricbo.study import Study
 from tests.tiny import tiny_pipeline
 
@@ -192,10 +193,12 @@ def test_unknown_study(place: Path) -> None:
     assert "no study 'nothing'" in err
 
 
-def test_ctrl_c_and_resume(place: Path) -> None:
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_and_resume(place: Path, presses: int) -> None:
+    """Once finishes the trial in flight, twice leaves it pending; both can be resumed."""
     file = study_file(place, "stopped")
     command = [sys.executable, "-m", "fabricbo", "run", str(file)]
-    environment = {**os.environ, "SCORE_SECONDS": "0.5"}
+    environment = {**os.environ, "SCORE_SECONDS": "2"}
     # Where the tests run in the background of a shell, Ctrl-C is ignored and children inherit it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
@@ -205,10 +208,18 @@ def test_ctrl_c_and_resume(place: Path) -> None:
     while not (folder / "study.db").exists() or len(Study.open(folder).trials) < 2:
         assert time.monotonic() < deadline, process.poll()
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    err = ""
+    for _ in range(presses):  # two at once would be one
+        process.send_signal(signal.SIGINT)
+        while "stopping after the trial in flight" not in err:
+            line = process.stderr.readline()
+            assert line, err
+            err += line
+    err += process.stderr.read()
+    assert process.wait(60) == 130
     assert "fabricbo resume" in err
+    statuses = [trial.status for trial in Study.open(folder).trials]
+    assert (TrialStatus.PENDING in statuses) == (presses == 2)
     status, out, _ = call("resume", folder, "--json")
     assert status == 0
     assert json.loads(out)["trials"] == 5

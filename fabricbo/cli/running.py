@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fabricbo.cli.errors import told
+from fabricbo.cli.interrupts import Asked, finishing
 from fabricbo.cli.reading import locate
 from fabricbo.cli.wording import heldout_lines, missed_bounds, outcome, trial_line
 from fabricbo.compose import create_study, resume_study
@@ -60,10 +61,13 @@ def _name_code(settings: StudySettings) -> None:
 def _run(study: Study, *, as_json: bool) -> None:
     began = time.monotonic()
     try:
-        if study.settings.objective or study.settings.rating is None:
-            _search(study)
-        else:
-            _work(study)
+        with finishing(_tell_stopping) as asked:
+            if study.settings.objective or study.settings.rating is None:
+                _search(study, asked)
+            else:
+                _work(study, asked)
+        if asked():
+            raise KeyboardInterrupt
         if study.heldout is None:
             with _console.status("drawing baseline and best with fresh seeds"):
                 study.hold_out()
@@ -83,7 +87,11 @@ def _run(study: Study, *, as_json: bool) -> None:
         _results.print(f"page: {page}", soft_wrap=True)
 
 
-def _work(study: Study) -> None:
+def _tell_stopping() -> None:
+    _console.print("stopping after the trial in flight; Ctrl-C again stops at once")
+
+
+def _work(study: Study, asked: Asked) -> None:
     """Draw and choose questions until people have answered all of them."""
     _console.print(
         "people judge this study: have them do so with `fabricbo serve "
@@ -102,7 +110,7 @@ def _work(study: Study) -> None:
             said = f"{found.answered} of {found.planned} questions answered, {found.waiting} wait"
             bar.update(task, completed=found.answered, description=said)
 
-        Worker(study, on_event).run(_pause)
+        Worker(study, on_event).run(_pause, asked)
 
 
 def _pause(seconds: float) -> bool:
@@ -110,7 +118,7 @@ def _pause(seconds: float) -> bool:
     return False
 
 
-def _search(study: Study) -> None:
+def _search(study: Study, asked: Asked) -> None:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -128,4 +136,4 @@ def _search(study: Study) -> None:
             description = f"round {trial.round} of {study.settings.rounds}"
             progress.update(task, advance=1, description=description)
 
-        study.run(on_trial)
+        study.run(on_trial, asked)

@@ -39,22 +39,25 @@ class Worker:
         self._assessed = 0
         self._failures = FailuresInARow(study.folder)
 
-    def run(self, pause: Callable[[float], bool]) -> None:
+    def run(self, pause: Callable[[float], bool], stop: Callable[[], bool] | None = None) -> None:
         """Draw and ask until everything is answered, or the owner has stopped it.
 
         Args:
             pause: waits so many seconds, and tells whether to leave off.
+            stop: asked before each trial whether to leave off.
 
         Raises:
             RepeatedFailureError: three trials in a row failed; everything is kept.
             StudyInUseError: another process draws for it.
         """
         with driving(self._study.folder):
-            self._run(pause)
+            self._run(pause, stop or (lambda: False))
 
-    def _run(self, pause: Callable[[float], bool]) -> None:
+    def _run(self, pause: Callable[[float], bool], stop: Callable[[], bool]) -> None:
         told = False
         while not self.finished:
+            if stop():
+                return
             if self.step():
                 told = False
                 continue

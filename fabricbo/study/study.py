@@ -300,13 +300,18 @@ class Study:
             check_images_stay(self.trials, trial.index, saved, self.preferences)
         self._store.fail_trial(trial.index, reason, saved)
 
-    def run(self, on_trial: Callable[[Trial], None] | None = None) -> Trial | None:
+    def run(
+        self,
+        on_trial: Callable[[Trial], None] | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Trial | None:
         """Do all that is planned and not done yet: draw, score and tell, trial after trial.
 
         Trials that were in flight when the study was last stopped are drawn first.
 
         Args:
             on_trial: told about each finished trial, done or failed.
+            stop: asked before each trial whether to leave off; a later call goes on.
 
         Returns:
             The best trial.
@@ -320,7 +325,7 @@ class Study:
             raise ValueError("people judge this study: use draw() and prefer()")
         failures = FailuresInARow(self.folder)
         with driving(self.folder):
-            while (finished := self.draw()) is not None:
+            while not (stop is not None and stop()) and (finished := self.draw()) is not None:
                 if on_trial is not None:
                     on_trial(finished)
                 failures.note(finished)
