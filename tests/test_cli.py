@@ -196,14 +196,15 @@ def test_unknown_study(place: Path) -> None:
 @pytest.mark.parametrize("presses", [1, 2])
 def test_ctrl_c_and_resume(place: Path, presses: int) -> None:
     """Once finishes the trial in flight, twice leaves it pending; both can be resumed."""
-    file = study_file(place, "stopped")
+    name = f"stopped-{presses}"
+    file = study_file(place, name)
     command = [sys.executable, "-m", "fabricbo", "run", str(file)]
     environment = {**os.environ, "SCORE_SECONDS": "2"}
     # Where the tests run in the background of a shell, Ctrl-C is ignored and children inherit it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     signal.signal(signal.SIGINT, before)
-    folder = place / "studies" / "stopped"
+    folder = place / "studies" / name
     deadline = time.monotonic() + 90
     while not (folder / "study.db").exists() or len(Study.open(folder).trials) < 2:
         assert time.monotonic() < deadline, process.poll()

@@ -15,23 +15,32 @@ def finishing(tell: Callable[[], None]) -> Iterator[Asked]:
     """Have the first Ctrl-C noted, and the second one raise `KeyboardInterrupt`, as any does else.
 
     Args:
-        tell: called at the first.
+        tell: called after the first, by a thread: where a signal comes in the middle of a print,
+            its handler must not print.
     """
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+    asked, wake = threading.Event(), threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+    deaf = threading.current_thread() is not threading.main_thread()  # the others get no signals
+    if deaf or before is signal.SIG_IGN:  # as in the background of a shell
         yield asked.is_set
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def note(_signal: int, _frame: FrameType | None) -> None:
         asked.set()
+        wake.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        tell()
 
-    ignored = before is signal.SIG_IGN  # in the background of a shell
-    if not ignored:
-        signal.signal(signal.SIGINT, note)
+    def watch() -> None:
+        wake.wait()
+        if asked.is_set():
+            tell()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    signal.signal(signal.SIGINT, note)
     try:
         yield asked.is_set
     finally:
         signal.signal(signal.SIGINT, before)
+        wake.set()
+        watcher.join()
