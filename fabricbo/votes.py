@@ -176,11 +176,22 @@ def _grade(vote: Vote) -> float | None:
 
 
 def _ranked(rater: int, graded: Mapping[int, Sequence[float]]) -> Iterator[Preference]:
-    """Compare each trial with the next lower one: n - 1 comparisons say as much as all."""
-    means = {trial: sum(grades) / len(grades) for trial, grades in graded.items()}
-    ranked = sorted(means, key=lambda trial: (-means[trial], trial))
-    for better, worse in pairwise(ranked):
-        yield Preference(better, worse, tie=means[better] == means[worse], rater=rater)
+    """Compare each trial with one of the next lower grade and one of the next higher.
+
+    And with the next of the same grade, which is as good. A chain through all of them would say
+    less: of a hundred trials with five grades it would have four that are better than another.
+    """
+    levels: dict[float, list[int]] = {}
+    for trial, grades in sorted(graded.items()):
+        levels.setdefault(sum(grades) / len(grades), []).append(trial)
+    ranked = [levels[grade] for grade in sorted(levels, reverse=True)]
+    for higher, lower in pairwise(ranked):
+        for k in range(max(len(higher), len(lower))):
+            better, worse = higher[k % len(higher)], lower[k % len(lower)]
+            yield Preference(better, worse, rater=rater)
+    for level in ranked:
+        for one, other in pairwise(level):
+            yield Preference(one, other, tie=True, rater=rater)
 
 
 def verdicts(votes: Sequence[Vote]) -> dict[str, int]:

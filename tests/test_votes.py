@@ -55,6 +55,7 @@ def test_stars_and_likes_are_compared_within_a_rater() -> None:
     )
     assert preferences(given) == [
         Preference(0, 1, rater=1),
+        Preference(0, 2, rater=1),
         Preference(1, 2, tie=True, rater=1),
         Preference(1, 2, rater=2),
     ]
@@ -109,3 +110,14 @@ def test_answers_are_checked(kind, good, bad) -> None:
         with pytest.raises(ValueError, match="answer must be"):
             check_answer(asked, answer)
     assert (answers(kind, count) is None) == (kind == "like")
+
+
+def test_each_trial_is_compared_with_other_grades_however_many_share_one() -> None:
+    given = votes(
+        *((task(f"t{k}", "stars", (k, k)), "5" if k % 4 == 0 else "3") for k in range(40))
+    )
+    found = preferences(given)
+    strict = [one for one in found if not one.tie]
+    assert all(one.better % 4 == 0 and one.worse % 4 for one in strict)
+    assert {one.better for one in strict} | {one.worse for one in strict} == set(range(40))
+    assert len(found) < 2 * 40

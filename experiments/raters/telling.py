@@ -79,8 +79,9 @@ def figure(runs: Sequence[Run], file: Path) -> None:
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     axes[0, 0].set_ylabel("way to the best still to go")
-    axes[0, 0].legend(fontsize=7)
-    plot.tight_layout()
+    plot.tight_layout(rect=(0, 0.06, 1, 1))
+    lines = {line.get_label(): line for axis in axes.flat for line in axis.get_lines()}
+    plot.legend(lines.values(), lines.keys(), loc="lower center", ncol=len(lines), fontsize=8)
     file.parent.mkdir(parents=True, exist_ok=True)
     plot.savefig(file, dpi=110)
 
