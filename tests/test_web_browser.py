@@ -217,6 +217,7 @@ def test_blurred_until_wanted(browser, tmp_path) -> None:
         page = join(browser.new_context(), server, study.ballots.add_rater("Ada"))
         page.wait_for_timeout(800)
         assert page.eval_on_selector("fieldset", "answers => answers.disabled")
+        assert "Tap a blurred picture" in page.inner_text("section.task header")
         shot(page, "rate-blurred")
         page.keyboard.press("b")
         press(page, "ArrowLeft")
