@@ -10,6 +10,7 @@ from fabricbo.rating.assignment import DISTANCE, next_task
 from fabricbo.rating.progress import progress
 from fabricbo.rating.questions import plan
 from fabricbo.rating.worker import Worker
+from fabricbo.records import Role
 from fabricbo.study import Parts, SettingsError, Study, check_settings
 from fabricbo.study.ballots import Ballots
 from fabricbo.study.rounds import growth_by_votes
@@ -234,10 +235,10 @@ def test_votes_at_the_same_time_are_all_kept(study) -> None:
 def test_growth_takes_what_people_liked(tmp_path) -> None:
     study = rated(tmp_path)
     trials = [study.draw() for _ in range(3)]
-    a, b, c = (trial.images[0] for trial in trials)
-    found = growth_by_votes(trials, {a: 2, b: -1, c: 1}, 1, 2)
+    a, b, c = images = [trial.images[0] for trial in trials]
+    found = growth_by_votes(images, {a: 2, b: -1, c: 1}, 1, 2)
     assert (found.liked, found.disliked) == ((a,), (b,))
-    assert growth_by_votes(trials, {}, 2, 2).liked == ()
+    assert growth_by_votes(images, {}, 2, 2).liked == ()
 
 
 # The worker
@@ -308,6 +309,30 @@ def test_images_that_are_compared_have_the_same_seeds_in_all_rounds(tmp_path, ki
         pass
     first, second = study.rounds
     assert (first.seeds == second.seeds) == same
+
+
+@pytest.mark.parametrize(("ahead", "pools"), [(1, [0, 2, 4, 6, 8]), (2, [0, 0, 2, 4, 6])])
+def test_likes_grow_the_pool_as_in_fabrics_own_loop(tmp_path, ahead, pools) -> None:
+    """Hand settings without references at first; what is liked and disliked joins them."""
+    settings = check_settings(
+        {
+            "name": "loop",
+            "prompt": "a cat",
+            "rounds": 5,
+            "trials": 1,
+            "images": 2,
+            "storage": tmp_path,
+            "rating": {"kind": "like", "ahead": ahead, "repeats": 0.0},
+            "pool": {"grow_liked": 2, "grow_disliked": 2},
+        }
+    )
+    study = Study.create(settings, Parts(UnitProposer(), ColourSampler(), None))
+    drive(study, lambda _task: "liked,disliked")
+    assert [len(opened.pool) for opened in study.rounds] == pools
+    assert len(study.trials) == study.planned_trials == 5
+    verdicts = study.ballots.verdicts()
+    for reference in study.rounds[-1].pool:
+        assert (verdicts[reference.id] > 0) == (reference.hand_role is Role.LIKED)
 
 
 def test_a_pair_comes_again_with_other_images(tmp_path) -> None:

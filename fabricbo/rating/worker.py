@@ -129,9 +129,10 @@ class Worker:
         As many more with each question as there are trials to a question: the later a trial is
         drawn, the more answers its settings know.
         """
-        settings = self._study.settings
-        trials = 1 - (-questions * settings.trials // per_round(settings))
-        return min(max(trials, at_once(settings)), self._study.planned_trials)
+        settings, most = self._study.settings, self._study.planned_trials
+        first = max(most - settings.rounds * settings.trials, 0)  # the hand settings, on top
+        trials = first - (-questions * settings.trials // per_round(settings))
+        return min(max(trials, at_once(settings)), most)
 
     def _draw(self, questions: int) -> bool:
         """Draw the next trial, if these questions need it."""

@@ -4,7 +4,7 @@ Pure functions of what is stored, so that a study that was killed decides the sa
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fabricbo.best import shares_won
@@ -86,18 +86,18 @@ def _keeps(trial: Trial, measures: Sequence[Measure]) -> bool:
 
 
 def growth_by_votes(
-    trials: Sequence[Trial], counts: Mapping[str, int], liked: int, disliked: int
+    images: Iterable[str], counts: Mapping[str, int], liked: int, disliked: int
 ) -> Growth:
-    """Choose the images of a round that people liked and disliked most; nobody's are not chosen.
+    """Choose the images that people liked and disliked most; nobody's are not chosen.
 
     Args:
-        trials: of the round.
+        images: that are not in the pool yet. Not of one round alone: pictures are drawn ahead of
+            the votes, so that a round is often judged after the next one has begun.
         counts: how often an image was liked, less how often it was disliked.
         liked: how many are chosen at most.
         disliked: likewise.
     """
-    images = list(dict.fromkeys(image for trial in trials for image in trial.images))
-    ranked = sorted(images, key=lambda image: -counts.get(image, 0))
+    ranked = sorted(dict.fromkeys(images), key=lambda image: -counts.get(image, 0))
     best = [image for image in ranked if counts.get(image, 0) > 0]
     worst = [image for image in reversed(ranked) if counts.get(image, 0) < 0]
     return Growth(tuple(best[:liked]), tuple(worst[:disliked]))

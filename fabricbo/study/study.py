@@ -554,7 +554,10 @@ class Study:
         if self._needed_parts().objectives:
             chosen = growth(here, self.measures, grow.grow_liked, grow.grow_disliked)
         elif any((counts := self.ballots.verdicts()).values()):
-            chosen = growth_by_votes(here, counts, grow.grow_liked, grow.grow_disliked)
+            known = {reference.id for reference in current.pool}
+            drawn = (image for trial in self.trials for image in trial.images)
+            new = [image for image in drawn if image not in known]
+            chosen = growth_by_votes(new, counts, grow.grow_liked, grow.grow_disliked)
         else:
             said = self.preferences
             chosen = growth_by_preferences(here, said, grow.grow_liked, grow.grow_disliked)
