@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/fabricbo demo
 
-test: $(STAMP) chromium
+test: $(STAMP) chromium postgres
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(STAMP)
@@ -32,11 +32,17 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $(STAMP)
 
-# The browser tests need a browser; where it cannot be installed they are skipped and say so.
-.PHONY: chromium
+# The browser tests need a browser, those of PostgreSQL its server; where one cannot be installed
+# its tests are skipped and say so.
+.PHONY: chromium postgres
 chromium:
-	@command -v chromium >/dev/null || sh .ci/install-chromium || \
+	@command -v chromium >/dev/null || sh .ci/install-package chromium || \
 	  echo "no chromium: the browser tests are left out; install it and run 'make test' again"
+
+postgres:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
+	  sh .ci/install-package postgresql || \
+	  echo "no PostgreSQL: its tests are left out; install it and run 'make test' again"
 
 clean:
 	rm -rf $(VENV) dist build

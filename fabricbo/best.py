@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from fabricbo.assessment import Assessment, Estimate
-from fabricbo.records import Trial, TrialStatus
+from fabricbo.records import Trial
 from fabricbo.scores import Measure, Preference
 
 Estimates = Mapping[int, tuple[Estimate, ...]]
@@ -191,7 +191,7 @@ def shares_won(preferences: Sequence[Preference]) -> dict[int, float]:
 
 def _may_be_best(trial: Trial) -> bool:
     """A trial may fail after somebody judged it."""
-    return trial.status is not TrialStatus.FAILED
+    return not trial.status.is_lost
 
 
 def _objectives(

@@ -18,11 +18,11 @@ from fabricbo.study import (
     Study,
     StudySettings,
 )
-from fabricbo.study.drawing import objectives_by_name
+from fabricbo.study.location import is_study
 from fabricbo.study.measures import study_measures
+from fabricbo.study.parts import objectives_by_name
 from fabricbo.study.pool import check_pool, read_pool
 from fabricbo.study.settings import ObjectiveSettings, check_settings
-from fabricbo.study.study import STORE_NAME
 
 if TYPE_CHECKING:
     from fabricbo.sampler import Checkpoint
@@ -51,7 +51,7 @@ def create_study(
         FileNotFoundError: the checkpoint is neither here nor can it be fetched.
     """
     settings = settings if isinstance(settings, StudySettings) else check_settings(settings)
-    if (settings.folder / STORE_NAME).exists():
+    if is_study(settings.folder):
         raise NameInUseError(
             f"name: there is a study in {settings.folder} already; resume it with `fabricbo "
             f"resume {settings.name}`, or choose another name"

@@ -27,11 +27,33 @@ class Role(StrEnum):
 class TrialStatus(StrEnum):
     """Where a trial stands."""
 
-    PENDING = "pending"
+    PROPOSED = "proposed"
+    RUNNING = "running"
+    """Somebody draws it; see `Trial.attempt`."""
     DRAWN = "drawn"
-    """It has images and waits for a person's judgement."""
+    """Its images are kept, and are being scored."""
+    AWAITING_RATING = "awaiting-rating"
+    """Its images are kept, and wait for a person's judgement."""
     DONE = "done"
     FAILED = "failed"
+    """Drawing or scoring it went wrong."""
+    ABANDONED = "abandoned"
+    """Given up, by its owner or because whoever drew it died too often."""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether work on it is still to be done, a person's judgement not counted."""
+        return self in (TrialStatus.PROPOSED, TrialStatus.RUNNING, TrialStatus.DRAWN)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will become of it."""
+        return self is TrialStatus.DONE or self.is_lost
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is over without an outcome."""
+        return self in (TrialStatus.FAILED, TrialStatus.ABANDONED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +231,7 @@ class Trial:
     source: str
     """Who proposed it: `hand`, `sobol`, `bo`, ..."""
     seeds: tuple[int, ...]
-    status: TrialStatus = TrialStatus.PENDING
+    status: TrialStatus = TrialStatus.PROPOSED
     score: Score | None = None
     """Of the first objective."""
     images: tuple[str, ...] = ()
@@ -222,6 +244,8 @@ class Trial:
     further: tuple[Score, ...] = ()
     """Of what else is measured, in the study's order; as many as the study measures, once it has
     a score."""
+    attempt: int = 0
+    """How often somebody began to draw it. Only the last of them can store an outcome."""
 
     @property
     def scores(self) -> tuple[Score, ...]:

@@ -12,11 +12,14 @@ _TENSOR_MODULES = ("attention", "feedback", "noise", "references", "surgery")
 install_import_hook([f"fabricbo.sampler.{m}" for m in _TENSOR_MODULES], "beartype.beartype")
 
 from collections.abc import Iterator  # noqa: E402
+from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
+from fabricbo.study.location import Location, schema_of  # noqa: E402
+from tests import postgres as postgres_server  # noqa: E402
 from tests.tiny import tiny_pipeline  # noqa: E402
 
 # A busy machine is no reason for a property to fail.
@@ -37,3 +40,35 @@ def pipeline(session_pipeline: Any) -> Iterator[Any]:
     scheduler = session_pipeline.scheduler
     yield session_pipeline
     session_pipeline.scheduler = scheduler
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.Server]:
+    """A PostgreSQL server, started once."""
+    lacking = postgres_server.missing()
+    if lacking is not None:
+        pytest.skip(lacking)
+    server = postgres_server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both databases, one after the other; new studies keep their rows there."""
+    if request.param == "postgres":
+        server: postgres_server.Server = request.getfixturevalue("postgres")
+
+        def new(folder: Path, database: str | None) -> Location:
+            url = database or server.database_for(folder.parent)
+            return Location(folder, url, schema_of(folder.name))
+
+        monkeypatch.setattr(Location, "new", new)
+    return str(request.param)
+
+
+@pytest.fixture
+def file_store(store_kind: str) -> None:
+    """For a test that looks into the file."""
+    if store_kind != "sqlite":
+        pytest.skip("this test is about the file of SQLite")

@@ -14,6 +14,8 @@ from fabricbo.upkeep.examination import examine
 from tests.fakes import fake_study
 from tests.web_server import fill, rated_study
 
+pytestmark = pytest.mark.usefixtures("store_kind")  # on SQLite and on PostgreSQL
+
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:

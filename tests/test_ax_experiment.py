@@ -106,10 +106,10 @@ def test_single_values_have_no_standard_error() -> None:
 
 def test_drawn_trials_are_running_until_they_are_scored() -> None:
     history = history_of()
-    drawn = Trial(0, 1, SPACE.hand_action(()), "hand", (1,), TrialStatus.PENDING)
+    drawn = Trial(0, 1, SPACE.hand_action(()), "hand", (1,), TrialStatus.PROPOSED)
     mirror = MirroredExperiment(replace(history, trials=(drawn,)))
     for status, expected in (
-        (TrialStatus.DRAWN, AxStatus.RUNNING),
+        (TrialStatus.AWAITING_RATING, AxStatus.RUNNING),
         (TrialStatus.DONE, AxStatus.COMPLETED),
     ):
         score = Score((1.0, 2.0)) if status is TrialStatus.DONE else None
@@ -122,7 +122,7 @@ def test_drawn_trials_are_running_until_they_are_scored() -> None:
 
 def test_drawn_trials_may_fail() -> None:
     history = history_of(Measure("nsfw", at_most=0.1))
-    drawn = Trial(0, 1, SPACE.hand_action(()), "hand", (1,), TrialStatus.DRAWN)
+    drawn = Trial(0, 1, SPACE.hand_action(()), "hand", (1,), TrialStatus.AWAITING_RATING)
     mirror = MirroredExperiment(replace(history, trials=(drawn,)))
     assert mirror.experiment.trials[0].status is AxStatus.RUNNING
     failed = replace(drawn, status=TrialStatus.FAILED, reason="power cut")
@@ -159,7 +159,7 @@ def test_violations_are_above_zero() -> None:
     history = scored(history_of(*further), SPACE.hand_action(()), 9.0, 1.0, 7.0, 3.0)
     found = constraints_of(history.trials[0], history)
     assert found == pytest.approx({"a >=": 0.99, "c >=": -3.01, "c <=": 2.01})
-    pending = replace(history.trials[0], status=TrialStatus.PENDING, score=None, further=())
+    pending = replace(history.trials[0], status=TrialStatus.PROPOSED, score=None, further=())
     assert constraints_of(pending, history) == {}
 
 

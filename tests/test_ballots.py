@@ -16,6 +16,9 @@ from fabricbo.study.ballots import Ballots
 from fabricbo.study.rounds import growth_by_votes
 from fabricbo.votes import Option, Question
 from tests.fakes import POOL, ColourSampler, UnitProposer
+from tests.stores import sqlite_only
+
+pytestmark = pytest.mark.usefixtures("store_kind")  # on SQLite and on PostgreSQL
 
 
 def rated(storage, pool=POOL, **settings) -> Study:
@@ -52,6 +55,7 @@ def answer(study: Study, who: int, said: str = "left", key: str | None = None):
     return task
 
 
+@sqlite_only
 def test_tokens_let_in_and_are_stored_as_hashes_only(study) -> None:
     token = study.ballots.add_rater("Ada")
     assert study.ballots.by_token(token) == (1, "rater")

@@ -26,7 +26,7 @@ NSFW = Measure("nsfw", "minimize", at_most=0.1)
 
 def trial(index: int, *values: float) -> Trial:
     scores = [Score((value,)) for value in values]
-    status = TrialStatus.DONE if scores else TrialStatus.DRAWN
+    status = TrialStatus.DONE if scores else TrialStatus.AWAITING_RATING
     first, further = (scores[0], tuple(scores[1:])) if scores else (None, ())
     return Trial(index, 1, Action(), "test", (1,), status, first, further=further)
 

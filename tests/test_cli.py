@@ -220,7 +220,7 @@ def test_ctrl_c_and_resume(place: Path, presses: int) -> None:
     assert process.wait(60) == 130
     assert "fabricbo resume" in err
     statuses = [trial.status for trial in Study.open(folder).trials]
-    assert (TrialStatus.PENDING in statuses) == (presses == 2)
+    assert (TrialStatus.PROPOSED in statuses) == (presses == 2)
     status, out, _ = call("resume", folder, "--json")
     assert status == 0
     assert json.loads(out)["trials"] == 5

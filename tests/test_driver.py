@@ -13,11 +13,16 @@ import pytest
 from fabricbo.rating.worker import Worker
 from fabricbo.study import StudyInUseError
 from fabricbo.study.driver import driving
+from fabricbo.study.location import Location
 from tests.fakes import fake_study
+from tests.stores import sqlite_only
 from tests.web_server import rated_study
 
+pytestmark = pytest.mark.usefixtures("store_kind")  # on SQLite and on PostgreSQL
+
 HOLD = "import sys, time; from pathlib import Path; from fabricbo.study.driver import driving\n"
-HOLD += "with driving(Path(sys.argv[1])): print('holding', flush=True); time.sleep(60)"
+HOLD += "from fabricbo.study.location import Location\n"
+HOLD += "with driving(Location(Path(sys.argv[1]))): print('holding', flush=True); time.sleep(60)"
 
 
 def holder(folder: Path) -> subprocess.Popen[str]:
@@ -67,9 +72,10 @@ def test_a_worker_is_a_driver_too(tmp_path) -> None:
         thread.join(20)
 
 
+@sqlite_only
 def test_who_has_it_may_take_it_again(tmp_path) -> None:
-    with driving(tmp_path):
-        with driving(tmp_path):
+    with driving(Location(tmp_path)):
+        with driving(Location(tmp_path)):
             pass
         assert (tmp_path / "driver.json").exists()
     assert not (tmp_path / "driver.json").exists()

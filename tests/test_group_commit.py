@@ -7,13 +7,14 @@ import sqlalchemy as sa
 
 from fabricbo.study.database import connect
 from fabricbo.study.group_commit import GroupCommit
+from fabricbo.study.location import Location
 
 TABLE = sa.Table("numbers", sa.MetaData(), sa.Column("n", sa.Integer, primary_key=True))
 
 
 @pytest.fixture
 def engine(tmp_path):
-    made = connect(tmp_path / "numbers.db")
+    made = connect(Location(tmp_path))
     TABLE.metadata.create_all(made)
     yield made
     made.dispose()

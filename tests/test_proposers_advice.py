@@ -93,7 +93,7 @@ def judged_history(trials: int) -> History:
     assert problem.value is not None
     values = [problem.value(trial.action) for trial in history.trials]
     drawn = tuple(
-        replace(trial, score=None, status=TrialStatus.DRAWN, images=("a",))
+        replace(trial, score=None, status=TrialStatus.AWAITING_RATING, images=("a",))
         for trial in history.trials
     )
     said = tuple(

@@ -212,7 +212,7 @@ def test_sobol_goes_on_until_something_is_known() -> None:
     proposer = AxProposer(initial_trials=2)
     for index in range(6):
         proposal = proposer.propose(history)
-        status = TrialStatus.FAILED if index < 4 else TrialStatus.PENDING
+        status = TrialStatus.FAILED if index < 4 else TrialStatus.PROPOSED
         trial = Trial(index, 1, proposal.action, proposal.source, (1,), status, reason="broken")
         history = replace(history, trials=(*history.trials, trial))
     assert sources(history) == ["hand"] + ["sobol"] * 5

@@ -170,7 +170,7 @@ def test_feasible_and_the_same_after_a_restart(
 
 @pytest.mark.parametrize("name", OPTUNA)
 def test_pool_that_grows_and_trials_without_a_score(name: str) -> None:
-    states = {2: TrialStatus.FAILED, 5: TrialStatus.PENDING, 13: TrialStatus.PENDING}
+    states = {2: TrialStatus.FAILED, 5: TrialStatus.PROPOSED, 13: TrialStatus.PROPOSED}
     history = start(ActionSpace(), references=3)
     history = played(history, ENOUGH + 2, RandomProposer(), lambda i: states.get(i, always(i)))
     grown = played(replace(history, pool=REFERENCES), 2, make_proposer(name))
@@ -185,7 +185,7 @@ def test_without_any_score_points_differ(name: str, status: TrialStatus) -> None
     assert len({trial.action for trial in history.trials}) == 7
 
 
-@pytest.mark.parametrize("status", [TrialStatus.PENDING, TrialStatus.DRAWN])
+@pytest.mark.parametrize("status", [TrialStatus.PROPOSED, TrialStatus.AWAITING_RATING])
 @pytest.mark.parametrize("name", OPTUNA)
 def test_a_trial_on_its_way_is_known(name: str, status: TrialStatus) -> None:
     history = played(start(ActionSpace()), ENOUGH, RandomProposer())
@@ -243,7 +243,7 @@ def test_ends_closer_to_the_optimum(name: str, direction: str) -> None:
 def test_ax_is_feasible_and_the_same_after_a_restart(capfd: pytest.CaptureFixture[str]) -> None:
     domains = {"max_weight": Range(0.05, 2.0, log=True), "denoising_steps": Range(10, 30)}
     history = start(ActionSpace(domains, max_liked=1, max_disliked=1), references=1)
-    states = {2: TrialStatus.FAILED, 5: TrialStatus.PENDING}
+    states = {2: TrialStatus.FAILED, 5: TrialStatus.PROPOSED}
     history = played(history, 6, make_proposer("ax"), lambda i: states.get(i, always(i)))
     assert [trial.source for trial in history.trials] == ["hand"] + ["ax-sobol"] * 5
     history = told(replace(history, pool=REFERENCES[:3]), history.trials[1].action, "x", always(0))

@@ -156,7 +156,7 @@ def judged(trials: int, seed: int = 0, ties: bool = False) -> History:
     proposer = SobolProposer()
     for index in range(trials):
         action = proposer.propose(history).action
-        drawn = TrialStatus.DRAWN
+        drawn = TrialStatus.AWAITING_RATING
         trial = Trial(index, 1, action, "sobol", (index,), drawn, images=(f"i{index}",))
         history = replace(history, trials=(*history.trials, trial))
     values = [near(trial.action, 6, 0.4) for trial in history.trials]
@@ -248,7 +248,7 @@ def test_drawn_trials_without_judgement_are_pending() -> None:
     history, actions = judged(8), []
     for index in range(8, 12):
         action = AxProposer().propose(history).action
-        drawn = TrialStatus.DRAWN
+        drawn = TrialStatus.AWAITING_RATING
         trial = Trial(index, 1, action, "bo", (index,), drawn, images=(f"i{index}",))
         history = replace(history, trials=(*history.trials, trial))
         actions.append(action)
@@ -354,7 +354,9 @@ def test_expected_seconds_are_those_that_were_measured() -> None:
     for steps in (5, 20, 50):
         action = Action(FabricParams(denoising_steps=steps))
         assert expected(action) == pytest.approx(truth(action), rel=0.05)
-    drawn = (replace(t, status=TrialStatus.DRAWN, score=None) for t in timed(10, truth).trials)
+    drawn = (
+        replace(t, status=TrialStatus.AWAITING_RATING, score=None) for t in timed(10, truth).trials
+    )
     assert expected_seconds(replace(timed(10, truth), trials=tuple(drawn))) is not None
     assert expected_seconds(timed(5, truth)) is None
     assert expected_seconds(timed(10, lambda action: None)) is None

@@ -194,5 +194,5 @@ def test_bad_score_is_refused(values, message) -> None:
 
 def test_trial_starts_pending() -> None:
     trial = Trial(0, 1, Action(), "hand", (1, 2))
-    assert trial.status is TrialStatus.PENDING
+    assert trial.status is TrialStatus.PROPOSED
     assert trial.score is None

@@ -33,6 +33,9 @@ from fabricbo.study import (
 )
 from fabricbo.study.rounds import heldout_seeds
 from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
+from tests.stores import sqlite_only
+
+pytestmark = pytest.mark.usefixtures("store_kind")  # on SQLite and on PostgreSQL
 
 PARTS = Parts(UnitProposer(), ColourSampler(), redness)
 
@@ -121,7 +124,7 @@ def test_ask_tell_by_hand(tmp_path) -> None:
     study = fake_study(tmp_path)
     trial = study.ask()
     assert study.trials == [trial]
-    assert trial.status is TrialStatus.PENDING
+    assert trial.status is TrialStatus.PROPOSED
     study.tell(trial, [Image.new("RGB", (4, 4))] * 2, [1.0, 3.0])
     assert study.trials[0].score == Score((1.0, 3.0))
     with pytest.raises(TrialStateError, match="not pending"):
@@ -137,17 +140,25 @@ def test_tell_refuses_what_is_no_score(tmp_path, scores) -> None:
     trial = study.ask()
     with pytest.raises(ValueError):
         study.tell(trial, [Image.new("RGB", (4, 4))] * 2, scores)
-    assert study.trials[0].status is TrialStatus.PENDING
+    assert study.trials[0].status is TrialStatus.PROPOSED
 
 
 def test_several_pending_trials_and_a_full_round(tmp_path) -> None:
-    study = fake_study(tmp_path)
+    study = fake_study(tmp_path, growing={"grow_liked": 1})
     trials = [study.ask() for _ in range(4)]
     with pytest.raises(StudyCompleteError, match="pending"):
         study.ask()
     for trial in reversed(trials):
         study.fail(trial, "not drawn")
     assert study.ask().round == 2
+
+
+def test_rounds_that_learn_nothing_from_each_other_wait_for_nobody(tmp_path) -> None:
+    study = fake_study(tmp_path)
+    trials = [study.ask() for _ in range(7)]
+    assert [trial.round for trial in trials] == [1, 1, 1, 1, 2, 2, 2]
+    with pytest.raises(StudyCompleteError, match="all 7"):
+        study.ask()
 
 
 def test_asking_needs_parts(tmp_path) -> None:
@@ -226,7 +237,7 @@ def test_ctrl_c_leaves_the_trial_pending_and_it_is_drawn_first(tmp_path) -> None
     with pytest.raises(KeyboardInterrupt):
         stopped.run()
     pending = stopped.trials
-    assert [t.status for t in pending] == [TrialStatus.PENDING]
+    assert [t.status for t in pending] == [TrialStatus.DRAWN]
     again = Study.open(tmp_path / "fake", PARTS)
     again.run()
     assert again.trials[0].action == pending[0].action
@@ -267,7 +278,7 @@ def test_killed_again_and_again_loses_nothing(tmp_path) -> None:
         process.wait()
         now = {t.index: t for t in Study.open(folder).trials if t.status is TrialStatus.DONE}
         assert {i: now[i] for i in done} == done  # what was kept is kept
-        assert sum(t.status is TrialStatus.PENDING for t in Study.open(folder).trials) <= 1
+        assert sum(t.status is TrialStatus.PROPOSED for t in Study.open(folder).trials) <= 1
         done = now
     study = Study.open(folder, PARTS)
     study.run()
@@ -381,6 +392,7 @@ def copied(tmp_path: Path) -> Path:
     return Path(shutil.copytree(STORES / "v2", tmp_path / "v2"))
 
 
+@sqlite_only
 def test_a_store_of_the_second_version_keeps_its_estimates(tmp_path) -> None:
     study = Study.open(copied(tmp_path), PARTS)
     assert study.assessment.estimates.keys() == set(range(7))
@@ -390,11 +402,12 @@ def test_a_store_of_the_second_version_keeps_its_estimates(tmp_path) -> None:
     assert [measure.name for measure in study.measures] == ["redness"]
     with pytest.raises(StudyCompleteError):
         study.ask()
-    with study._store._engine.connect() as connection:
+    with study._database.reading() as connection:
         version = connection.exec_driver_sql("SELECT schema_version FROM study").scalar()
-    assert version == 6
+    assert version == 7
 
 
+@sqlite_only
 def test_a_store_of_the_first_version_opens_and_is_brought_up_to_date(tmp_path) -> None:
     folder = copied(tmp_path)
     with sqlite3.connect(folder / "study.db") as connection:
@@ -409,6 +422,7 @@ def test_a_store_of_the_first_version_opens_and_is_brought_up_to_date(tmp_path) 
     assert again.assessment == Assessment()
 
 
+@sqlite_only
 @pytest.mark.parametrize(
     "option", [{"label": "a cat"}, {"label": "cat"}, {"reference_point": 1.0}, {"weight": 2.0}]
 )
@@ -429,7 +443,7 @@ def test_seconds_that_nothing_takes_are_refused(tmp_path, seconds) -> None:
     trial = study.ask()
     with pytest.raises(ValueError, match="seconds must be finite"):
         study.tell(trial, [Image.new("RGB", (4, 4))] * 2, [1.0, 2.0], seconds=seconds)
-    assert study.trials[0].status is TrialStatus.PENDING
+    assert study.trials[0].status is TrialStatus.PROPOSED
 
 
 # Places and versions
@@ -441,6 +455,7 @@ def test_name_in_use(tmp_path) -> None:
         fake_study(tmp_path)
 
 
+@sqlite_only
 def test_no_study(tmp_path) -> None:
     with pytest.raises(NotAStudyError, match="no study"):
         Study.open(tmp_path)
@@ -449,6 +464,7 @@ def test_no_study(tmp_path) -> None:
         Study.open(tmp_path)
 
 
+@sqlite_only
 def test_newer_store(tmp_path) -> None:
     fake_study(tmp_path).close()
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'fake' / 'study.db'}")
@@ -459,9 +475,10 @@ def test_newer_store(tmp_path) -> None:
         Study.open(tmp_path / "fake")
 
 
+@sqlite_only
 def test_store_is_durable_sqlite(tmp_path) -> None:
     study = fake_study(tmp_path)
-    with study._store._engine.connect() as connection:
+    with study._database.reading() as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys")
@@ -471,6 +488,7 @@ def test_store_is_durable_sqlite(tmp_path) -> None:
     assert sqlite3.connect(Path(study.folder) / "study.db").execute("PRAGMA integrity_check")
 
 
+@sqlite_only
 def test_a_study_half_made_does_not_take_the_name(tmp_path) -> None:
     (tmp_path / "fake").mkdir()
     (tmp_path / "fake" / "study.part").write_text("left by a killed process")

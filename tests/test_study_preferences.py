@@ -37,7 +37,7 @@ def test_drawn_trials_wait_for_a_person_and_survive_closing(tmp_path) -> None:
     study = rated(tmp_path)
     drawn = [study.draw() for _ in range(7)]
     assert study.draw() is None
-    assert {trial.status for trial in drawn} == {TrialStatus.DRAWN}
+    assert {trial.status for trial in drawn} == {TrialStatus.AWAITING_RATING}
     assert [trial.round for trial in drawn] == [1, 1, 1, 1, 2, 2, 2]
     assert study.best() is None
     study.prefer(drawn[2], drawn[0], drawn[1])

@@ -94,7 +94,7 @@ def test_no_acknowledged_vote_is_lost_or_counted_twice(tmp_path, kills: int) -> 
     server.kill()
     acknowledged = [key for robot in robots for key in robot.acknowledged]
     reopened = Study.open(study.folder)
-    with reopened.ballots._engine.connect() as connection:
+    with reopened._database.reading() as connection:
         rows = connection.exec_driver_sql("SELECT key, task FROM votes").all()
     keys = [key for key, _ in rows]
     assert [odd for robot in robots for odd in robot.odd] == []

@@ -12,18 +12,14 @@ from experiments.benchmark.problem import Problem, ProblemError
 from fabricbo.compose import named_objectives
 from fabricbo.demo import pools_folder, references_folder
 from fabricbo.demo.tasks import DEFAULT_TASK, TASKS
+from fabricbo.executors.drawing import Plan, Scene, draw, score_values
 from fabricbo.protocols import Objective
 from fabricbo.records import Action
 from fabricbo.scores import Score
 from fabricbo.study import StudySettings, check_settings
-from fabricbo.study.drawing import (
-    Scene,
-    draw,
-    objectives_by_name,
-    score_over_prompts,
-    score_values,
-)
 from fabricbo.study.measures import study_measures
+from fabricbo.study.over_prompts import score_over_prompts
+from fabricbo.study.parts import objectives_by_name
 from fabricbo.study.pool import read_pool
 
 PREFIX = "demo:"
@@ -101,8 +97,8 @@ def demo_problem(name: str) -> Problem:
 
     @cache
     def scores(action: Action, seeds: Sequence[int]) -> tuple[Score, ...]:
-        plan = dict.fromkeys(settings.prompts, seeds)
-        batches = draw(_sampler(), action, settings, plan)
+        plan = Plan(dict.fromkeys(settings.prompts, tuple(seeds)), settings.images)
+        batches = draw(_sampler(), action, plan)
         found = score_values(objectives, batches, Scene(action, pool, lambda _prompt: ()))
         count = len(settings.prompts)
         return tuple(

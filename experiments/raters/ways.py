@@ -10,7 +10,6 @@ from fabricbo.proposers.ax_proposer import AxProposer
 from fabricbo.proposers.baselines import HandProposer, SobolProposer, random_generator
 from fabricbo.proposers.embeddings import Embed
 from fabricbo.protocols import History, Proposal, Proposer
-from fabricbo.records import TrialStatus
 from fabricbo.study import Study
 
 Outcome = Callable[[Study], int]
@@ -50,7 +49,7 @@ class RandomPairs:
         self, history: History, count: int, waiting: Collection[frozenset[int]], /
     ) -> list[tuple[int, int]]:
         """Return pairs that nobody compared, drawn by lot."""
-        shown = [t.index for t in history.trials if t.images and t.status is not TrialStatus.FAILED]
+        shown = [t.index for t in history.trials if t.images and not t.status.is_lost]
         asked = {frozenset((p.better, p.worse)) for p in history.preferences} | {*waiting}
         free = [pair for pair in combinations(shown, 2) if frozenset(pair) not in asked]
         order = random_generator(history).permutation(len(free))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fabricbo.demo.tasks import DEFAULT_TASK, TASKS
 from fabricbo.study import SettingsError, StudySettings, check_settings
-from fabricbo.study.study import STORE_NAME
+from fabricbo.study.location import is_study
 
 
 def demo_settings(storage: Path, seed: int, task: str = DEFAULT_TASK) -> StudySettings:
@@ -22,4 +22,4 @@ def demo_settings(storage: Path, seed: int, task: str = DEFAULT_TASK) -> StudySe
 
 def _free_name(storage: Path) -> str:
     names = ["demo", *(f"demo-{number}" for number in range(2, 10_000))]
-    return next(name for name in names if not (storage / name / STORE_NAME).exists())
+    return next(name for name in names if not is_study(storage / name))

@@ -21,8 +21,9 @@ from fabricbo.records import Trial
 from fabricbo.report import write_report
 from fabricbo.report.wording import expectation, going_on
 from fabricbo.study import NotAStudyError, Study, StudyError
+from fabricbo.study.database import Database
 from fabricbo.study.file import template
-from fabricbo.study.study import STORE_NAME
+from fabricbo.study.location import Location, is_study, named_in_database
 
 _console = Console(highlight=False, markup=False, emoji=False)  # names and prompts are text
 
@@ -30,18 +31,32 @@ _console = Console(highlight=False, markup=False, emoji=False)  # names and prom
 def locate(name: str, storage: Path) -> Path:
     """Return the folder of a study, given its folder or its name.
 
+    One in a database may be given as `postgresql://HOST/DATABASE#NAME` on a machine that has not
+    met it: its folder is made.
+
     Raises:
         NotAStudyError: there is none; names those that there are.
     """
+    elsewhere = named_in_database(name)
+    if elsewhere is not None:
+        return _meet(*elsewhere, storage)
     for folder in (Path(name), storage / name):
-        if (folder / STORE_NAME).is_file():
+        if is_study(folder):
             return folder
     known = ", ".join(folder.name for folder in _studies(storage)) or "none"
     raise NotAStudyError(f"no study {name!r} in {storage}; there: {known}")
 
 
 def _studies(storage: Path) -> list[Path]:
-    return sorted(file.parent for file in storage.glob(f"*/{STORE_NAME}"))
+    return sorted(folder for folder in storage.glob("*") if is_study(folder))
+
+
+def _meet(url: str, name: str, storage: Path) -> Path:
+    location = Location.new(storage / name, url)
+    if not is_study(location.folder):
+        Database(location).close()  # it is there, and can be read
+        location.point()
+    return location.folder
 
 
 def write_template(file: Path) -> None:

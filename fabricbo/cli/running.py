@@ -16,11 +16,12 @@ from fabricbo.cli.wording import heldout_lines, missed_bounds, outcome, trial_li
 from fabricbo.compose import create_study, resume_study
 from fabricbo.rating.questions import planned
 from fabricbo.rating.worker import Event, Worker
-from fabricbo.records import Trial, TrialStatus
+from fabricbo.records import Trial
 from fabricbo.report import write_report
 from fabricbo.scoring import Placement
 from fabricbo.study import RepeatedFailureError, Study, StudySettings
 from fabricbo.study.driver import driving
+from fabricbo.study.location import Location
 
 # Prompts, names and reasons are text, not markup.
 _console = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -34,7 +35,7 @@ def run_new(settings: Callable[[], StudySettings], placement: Placement, *, as_j
         _name_code(checked)
         with _console.status("loading the model"):
             study = create_study(checked, device=placement.device, offload=placement.offload)
-        with driving(study.folder):
+        with study.driving():
             _run(study, as_json=as_json)
 
 
@@ -43,7 +44,7 @@ def run_on(name: str, storage: Path, placement: Placement, *, as_json: bool) -> 
     with told():
         folder = locate(name, storage)
         _name_code(Study.open(folder).settings)
-        with driving(folder):
+        with driving(Location.of(folder)):
             with _console.status("loading the model"):
                 study = resume_study(folder, device=placement.device, offload=placement.offload)
             _run(study, as_json=as_json)
@@ -127,7 +128,7 @@ def _search(study: Study, asked: Asked) -> None:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    done = sum(trial.status is not TrialStatus.PENDING for trial in study.trials)
+    done = sum(not trial.status.is_pending for trial in study.trials)
     with Progress(*columns, console=_console) as progress:
         task = progress.add_task("round 1", total=study.planned_trials, completed=done)
 

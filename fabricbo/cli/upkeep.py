@@ -13,9 +13,8 @@ from fabricbo.compose import sampler_for
 from fabricbo.records import Trial
 from fabricbo.study import Study, StudySettings
 from fabricbo.study.driver import driving
-from fabricbo.study.images import ImageStore
-from fabricbo.study.store import Store
-from fabricbo.study.study import STORE_NAME
+from fabricbo.study.location import Location
+from fabricbo.study.store import stored_settings
 from fabricbo.upkeep.examination import Harm, Health, examine
 from fabricbo.upkeep.mending import find_again, make_again, set_aside
 from fabricbo.upkeep.replay import Again, changes, difference, draw_again
@@ -31,7 +30,7 @@ def check_study(name: str, storage: Path, device: str, *, mend: bool, as_json: b
         health = examine(folder)
         if mend and health.harms and not health.store:
             _say(health)
-            with driving(folder):
+            with driving(Location.of(folder)):
                 _mend(folder, health.harms, device)
             health = examine(folder)
     if as_json:
@@ -45,7 +44,7 @@ def check_study(name: str, storage: Path, device: str, *, mend: bool, as_json: b
 def _mend(folder: Path, harms: Sequence[Harm], device: str) -> None:
     for path in set_aside(folder, harms):
         _log.print(f"set aside: {path}", soft_wrap=True)
-    settings = Store(folder / STORE_NAME, ImageStore(folder / "images")).settings
+    settings = stored_settings(Location.of(folder))
     found = find_again(folder, harms, *_places(settings))
     if found:
         _log.print(f"{len(found)} found where the study took them from")

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fabricbo.records import Reference, Trial, TrialStatus
+from fabricbo.records import Reference, Trial
 from fabricbo.report.carryover import carry_sentence
 from fabricbo.scores import Measure, Score
 from fabricbo.study import Study
@@ -118,7 +118,7 @@ def study_json(study: Study) -> dict[str, Any]:
         "objective": study.objective_name,
         "direction": study.direction,
         "planned": study.planned_trials,
-        "finished": sum(trial.status is not TrialStatus.PENDING for trial in trials),
+        "finished": sum(not trial.status.is_pending for trial in trials),
         **_scores(study),
         **_heldout(study),
         "best_expected": _expected(study),

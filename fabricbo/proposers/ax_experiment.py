@@ -81,7 +81,7 @@ class MirroredExperiment:
             {
                 index: trial
                 for index, trial in enumerate(history.trials)
-                if index >= len(seen) or seen[index].status in _ON_THEIR_WAY
+                if index >= len(seen) or not seen[index].status.is_over
             }
         )
         self.history = history
@@ -137,6 +137,8 @@ class MirroredExperiment:
                 self.experiment.trials[index].mark_completed()
             elif trial.status is TrialStatus.FAILED:
                 self.experiment.trials[index].mark_failed(reason=trial.reason)
+            elif trial.status is TrialStatus.ABANDONED:
+                self.experiment.trials[index].mark_abandoned(reason=trial.reason)
 
     def _rows(self, index: int, trial: Trial) -> list[DataRow]:
         """Return the scores of a trial, one a metric."""
@@ -155,9 +157,6 @@ class MirroredExperiment:
             for metric, score in zip(self.metrics, trial.scores, strict=True)
         ]
 
-
-_ON_THEIR_WAY = (TrialStatus.PENDING, TrialStatus.DRAWN)
-"""Ax knows no judgements by people: what waits for one is running."""
 
 _RESERVED = frozenset({*SYMPY_GLOBALS, *keyword.kwlist, *dir(builtins)})
 """What SymPy, which reads Ax's expressions, takes for something else than a metric."""
@@ -285,6 +284,6 @@ def _with_role(action: Action, role: Role) -> Sequence[Reference]:
 
 def _may_become(seen: Trial, now: Trial) -> bool:
     """Tell whether a trial is the one seen before, or what has become of it."""
-    if seen.status in _ON_THEIR_WAY:
+    if not seen.status.is_over:  # Ax knows no judgements: what waits for one is running
         return seen.action == now.action
     return (seen.action, seen.status, seen.scores) == (now.action, now.status, now.scores)

@@ -125,7 +125,7 @@ def generation_nodes(
         threshold=1 + (0 if history.earlier else initial_trials),
         transition_to="bo",
         use_all_trials_in_exp=True,
-        not_in_statuses=[TrialStatus.FAILED],
+        not_in_statuses=[TrialStatus.FAILED, TrialStatus.ABANDONED],
     )
     scored = MinTrials(
         threshold=1,

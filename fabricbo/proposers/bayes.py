@@ -26,7 +26,7 @@ from fabricbo.proposers.preference import FIT_ATTEMPTS, judged_trials
 from fabricbo.proposers.replication import worth_repeating
 from fabricbo.proposers.surrogate import Surrogate, fit_surrogate
 from fabricbo.protocols import History, Proposal
-from fabricbo.records import Trial, TrialStatus
+from fabricbo.records import Trial
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class SurrogateProposer:
         Raises:
             ValueError: fewer than two trials have images.
         """
-        shown = [t for t in history.trials if t.images and t.status is not TrialStatus.FAILED]
+        shown = [t for t in history.trials if t.images and not t.status.is_lost]
         if len(shown) < 2:
             raise ValueError(f"a comparison needs two trials with images, got {len(shown)}")
         if not judged_trials(history):

@@ -23,7 +23,7 @@ def expected_seconds(history: History) -> Callable[[Action], float] | None:
 
     The first trial is left out where others were timed: it pays for what is loaded once.
     """
-    over = (TrialStatus.DONE, TrialStatus.DRAWN)
+    over = (TrialStatus.DONE, TrialStatus.AWAITING_RATING)
     timed = [(t.action, t.seconds) for t in history.trials[1:] if t.seconds and t.status in over]
     if len(timed) < _ENOUGH:
         return None

@@ -131,7 +131,7 @@ def _pending(surrogate: Surrogate, history: History) -> Tensor | None:
     waiting = [
         trial
         for trial in history.trials
-        if trial.status is TrialStatus.PENDING
-        or (trial.status is TrialStatus.DRAWN and trial.index not in judged)
+        if trial.status.is_pending
+        or (trial.status is TrialStatus.AWAITING_RATING and trial.index not in judged)
     ]
     return surrogate.rows([trial.action for trial in waiting]) if waiting else None

@@ -16,10 +16,13 @@ from fabricbo.protocols import History
 from fabricbo.records import Trial, TrialStatus
 
 STATES: Mapping[TrialStatus, TrialState] = {
-    TrialStatus.PENDING: TrialState.RUNNING,
+    TrialStatus.PROPOSED: TrialState.RUNNING,
+    TrialStatus.RUNNING: TrialState.RUNNING,
     TrialStatus.DRAWN: TrialState.RUNNING,
+    TrialStatus.AWAITING_RATING: TrialState.RUNNING,
     TrialStatus.DONE: TrialState.COMPLETE,
     TrialStatus.FAILED: TrialState.FAIL,
+    TrialStatus.ABANDONED: TrialState.FAIL,
 }
 
 Distributions = dict[str, BaseDistribution]

@@ -4,7 +4,7 @@ import random
 from collections.abc import Collection, Sequence
 from itertools import chain, combinations
 
-from fabricbo.records import Trial, TrialStatus
+from fabricbo.records import Trial
 from fabricbo.study import Study
 from fabricbo.study.settings import StudySettings
 from fabricbo.votes import Kind, Option, Question
@@ -143,4 +143,4 @@ def _reason(study: Study, first: str, then: str) -> str:
 
 
 def _shown(trials: Collection[Trial]) -> list[Trial]:
-    return [t for t in trials if t.images and t.status is not TrialStatus.FAILED]
+    return [t for t in trials if t.images and not t.status.is_lost]

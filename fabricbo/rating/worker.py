@@ -10,9 +10,8 @@ from typing import Literal
 
 from fabricbo.rating.progress import Progress, judgements, progress, unanswered
 from fabricbo.rating.questions import at_once, is_planned, per_round, plan, planned
-from fabricbo.records import Trial, TrialStatus
+from fabricbo.records import Trial
 from fabricbo.study import Study
-from fabricbo.study.driver import driving
 from fabricbo.study.failures import FailuresInARow
 
 POLL = 0.5
@@ -50,7 +49,7 @@ class Worker:
             RepeatedFailureError: three trials in a row failed; everything is kept.
             StudyInUseError: another process draws for it.
         """
-        with driving(self._study.folder):
+        with self._study.driving():
             self._run(pause, stop or (lambda: False))
 
     def _run(self, pause: Callable[[float], bool], stop: Callable[[], bool]) -> None:
@@ -137,7 +136,7 @@ class Worker:
     def _draw(self, questions: int) -> bool:
         """Draw the next trial, if these questions need it."""
         study = self._study
-        drawn = [t for t in study.trials if t.status is not TrialStatus.PENDING]
+        drawn = [t for t in study.trials if not t.status.is_pending]
         if len(drawn) >= self._trials_for(questions):
             return False
         trial = study.draw()

@@ -88,6 +88,6 @@ def pool_pictures(known: Known, embedded: EmbeddedImages) -> list[tuple[Picture,
 
 
 def _standing(known: Known, trial: Trial) -> str:
-    if trial.status is not TrialStatus.DRAWN:
+    if trial.status is not TrialStatus.AWAITING_RATING:
         return str(trial.status)
     return "judged by eye" if trial.index in known.judged else "waits for a person's judgement"

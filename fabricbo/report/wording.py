@@ -52,7 +52,7 @@ def _among(study: Study, said: str) -> str:
 
 def _judged(study: Study, best: Trial | None) -> str:
     """Say what people prefer; that no trial has a score where none is to be judged."""
-    drawn = sum(trial.status is TrialStatus.DRAWN for trial in study.trials)
+    drawn = sum(trial.status is TrialStatus.AWAITING_RATING for trial in study.trials)
     if best is None:
         waiting = f"{counted(drawn, 'trial')} drawn, waiting for a person's judgement."
         return waiting if drawn else "No trial has a score yet."

@@ -7,7 +7,7 @@ that the user names explicitly; `evaluate` checks what comes back.
 
 from fabricbo.scoring.declaration import Card, Declaration, declaration, objective
 from fabricbo.scoring.errors import ObjectiveError
-from fabricbo.scoring.evaluation import DrawnWith, evaluate
+from fabricbo.scoring.evaluation import DrawnWith, asks_for_baseline, evaluate
 from fabricbo.scoring.loading import (
     ENTRY_POINT_GROUP,
     Placement,
@@ -27,6 +27,7 @@ __all__ = [
     "ObjectiveError",
     "Part",
     "Placement",
+    "asks_for_baseline",
     "declaration",
     "evaluate",
     "installed_objectives",

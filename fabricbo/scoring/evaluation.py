@@ -70,6 +70,11 @@ def evaluate(
         raise ObjectiveError(f"{declared.name}: {error}") from error
 
 
+def asks_for_baseline(target: Objective) -> bool:
+    """Tell whether an objective asks for what the hand settings drew."""
+    return not {"baseline", "drawn"}.isdisjoint(_parameters(target))
+
+
 def _asked(target: Objective, name: str, drawn: DrawnWith | None) -> Mapping[str, Any]:
     """Return what an objective asks for by the names of its parameters."""
     known = ("drawn", *(field.name for field in fields(DrawnWith)))

@@ -1,7 +1,6 @@
 """Studies: what is asked, told and kept."""
 
 from fabricbo.study.checked import SettingsError
-from fabricbo.study.drawing import Parts
 from fabricbo.study.errors import (
     NameInUseError,
     NewerStoreError,
@@ -13,6 +12,7 @@ from fabricbo.study.errors import (
     TrialStateError,
 )
 from fabricbo.study.heldout import Heldout
+from fabricbo.study.parts import Parts
 from fabricbo.study.settings import StudySettings, check_settings
 from fabricbo.study.study import Study
 

@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -16,8 +15,7 @@ import sqlalchemy as sa
 from fabricbo.records import Role as ReferenceRole
 from fabricbo.scores import Preference
 from fabricbo.study import schema, statements
-from fabricbo.study.database import check_version, connect
-from fabricbo.study.errors import NotAStudyError
+from fabricbo.study.database import Database
 from fabricbo.study.group_commit import GroupCommit
 from fabricbo.votes import (
     SKIP,
@@ -53,26 +51,14 @@ class Standing:
 class Ballots:
     """What people were asked and what they said; needs neither pool nor images."""
 
-    def __init__(self, file: Path) -> None:
-        """Open a study's store.
-
-        Raises:
-            NotAStudyError: there is none.
-            NewerStoreError: written by a newer version.
-        """
-        if not file.is_file():
-            raise NotAStudyError(f"no study at {file.parent} (there is no {file.name})")
-        self._engine = connect(file)
-        check_version(self._engine, file)
-        self._write = GroupCommit(self._engine)
+    def __init__(self, database: Database) -> None:
+        """Take the study's store."""
+        self._database = database
+        self._engine = database.engine
+        self._statements = statements.adding(database.engine.dialect.name)
+        self._write = GroupCommit(database.engine)
         self._counted: tuple[int, tuple[Vote, ...]] | None = None
-        self._reader = connect(file, writes=False)
-        self._reading = self._reader.connect
-
-    def close(self) -> None:
-        """Give the file back."""
-        self._engine.dispose()
-        self._reader.dispose()
+        self._reading = database.reading
 
     # Raters
 
@@ -190,7 +176,7 @@ class Ballots:
         def write(connection: sa.Connection) -> Task | None:
             if connection.scalar(statements.WITHDRAWN, {"question": question.id}):
                 return None
-            new = connection.scalar(statements.ADD_TASK, row)
+            new = connection.scalar(self._statements.task, row)
             if new is not None:
                 return Task(new, question, rater, tuple(order))
             return _task(connection.execute(statements.TASK_ON, mine).mappings().one())
@@ -303,7 +289,7 @@ class Ballots:
         votes = schema.votes
 
         def write(connection: sa.Connection) -> int | None:
-            number: int | None = connection.scalar(statements.ADD_VOTE, row)
+            number: int | None = connection.scalar(self._statements.vote, row)
             if number is not None:
                 _settle(connection, task, None if answer == UNDO else answer)
             return number

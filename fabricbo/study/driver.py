@@ -1,19 +1,23 @@
 """One process at a time draws for a study: two would draw the same trials, each for itself.
 
-The lock is the operating system's, so that it ends with its process, however that ends.
+The lock is the operating system's, so that it ends with its process, however that ends. Where
+the rows are in a PostgreSQL database, it holds one there, too, since other machines may share it.
 """
 
 import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
-from fabricbo.study.errors import StudyInUseError
+from fabricbo.study.database import connect
+from fabricbo.study.errors import DatabaseGoneError, StudyInUseError
+from fabricbo.study.location import Location
 
 LOCK_NAME = "driver.lock"
 """In a study's folder."""
@@ -22,12 +26,14 @@ _ABOUT_NAME = "driver.json"
 
 
 @contextmanager
-def driving(folder: Path) -> Iterator[None]:
+def driving(location: Location) -> Iterator[None]:
     """Draw for a study, alone; a thread that has the lock may take it again.
 
     Raises:
         StudyInUseError: another process or thread does.
+        DatabaseGoneError: its database does not answer.
     """
+    folder = location.folder
     lock, about = FileLock(folder / LOCK_NAME, is_singleton=True), folder / _ABOUT_NAME
     try:
         lock.acquire(timeout=0)
@@ -37,8 +43,11 @@ def driving(folder: Path) -> Iterator[None]:
             "it, it keeps everything"
         ) from None
     outermost = lock.lock_counter == 1
+    locked = ExitStack()
     try:
         if outermost:
+            if location.database is not None:
+                locked.enter_context(_driving_in_database(location))
             since = datetime.now(UTC).isoformat(timespec="seconds")
             holder = {"process": os.getpid(), "machine": socket.gethostname(), "since": since}
             about.write_text(json.dumps(holder), "utf-8")
@@ -46,7 +55,38 @@ def driving(folder: Path) -> Iterator[None]:
     finally:
         if outermost:
             about.unlink(missing_ok=True)
+            locked.close()
         lock.release()
+
+
+@contextmanager
+def _driving_in_database(location: Location) -> Iterator[None]:
+    """Hold a lock that the database gives up when this connection ends."""
+    key = {"name": f"fabricbo draws for {location.schema}"}
+    engine = connect(location, writes=False)
+    try:
+        with engine.connect() as connection:
+            about = f"fabricbo {os.getpid()} on {socket.gethostname()}"
+            connection.execute(_CALL_ME, {"name": about[:63]})
+            if not connection.scalar(_LOCK, key):
+                raise StudyInUseError(
+                    f"{location} is being drawn for by {connection.scalar(_WHO, key) or 'another'}"
+                    "; wait for it or stop it, it keeps everything"
+                )
+            yield
+    except sa.exc.OperationalError as error:
+        raise DatabaseGoneError(f"{location}: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+_CALL_ME = sa.text("SELECT set_config('application_name', :name, false)")
+_LOCK = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+_WHO = sa.text(
+    "SELECT application_name FROM pg_stat_activity JOIN pg_locks USING (pid) "
+    "WHERE locktype = 'advisory' AND granted AND "
+    "((classid::bigint << 32) | objid::bigint) = hashtextextended(:name, 0)"
+)
 
 
 def _holder(about: Path) -> str:

@@ -29,5 +29,13 @@ class TrialStateError(StudyError):
     """A trial is not in the state that a call needs."""
 
 
+class StoreWriteError(StudyError):
+    """Nothing can be written: the disk is full, or may not be written to."""
+
+
+class DatabaseGoneError(StudyError):
+    """The database does not answer."""
+
+
 class RepeatedFailureError(StudyError):
     """Several trials in a row failed; the study stopped with everything kept."""

@@ -7,7 +7,7 @@ from typing import Any
 from fabricbo.protocols import Objective
 from fabricbo.scores import Direction, Measure, Score
 from fabricbo.scoring import declaration
-from fabricbo.study.drawing import score_over_prompts
+from fabricbo.study.over_prompts import score_over_prompts
 from fabricbo.study.settings import StudySettings
 
 

@@ -7,7 +7,7 @@ from fabricbo.protocols import Objective
 from fabricbo.scores import Measure
 from fabricbo.scoring import declaration
 from fabricbo.study.bounds import Bounds, bounds_by_name, check_bounded
-from fabricbo.study.drawing import Parts
+from fabricbo.study.parts import Parts
 from fabricbo.study.settings import StudySettings
 
 PEOPLE = "preference"

@@ -33,7 +33,18 @@ def migrate(engine: sa.Engine) -> None:
             _gather_assessment(connection)
         if version < 4:
             _name_heldout(connection)
+        _begin_events(connection)
         connection.execute(schema.study.update().values(schema_version=schema.SCHEMA_VERSION))
+
+
+def _begin_events(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE trials ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0")
+    connection.exec_driver_sql("UPDATE trials SET status='proposed' WHERE status='pending'")
+    connection.exec_driver_sql("UPDATE trials SET status='awaiting-rating' WHERE status='drawn'")
+    connection.exec_driver_sql(
+        "INSERT INTO trial_events (trial, attempt, status, reason, key, created) "
+        'SELECT "index", 0, status, reason, \'schema 7, trial \' || "index", created FROM trials'
+    )
 
 
 def _check_options(connection: sa.Connection, version: int) -> None:

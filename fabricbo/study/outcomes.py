@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from fabricbo.scores import Measure, Score, is_finite
-from fabricbo.study.drawing import score_over_prompts
+from fabricbo.study.over_prompts import score_over_prompts
 from fabricbo.study.settings import StudySettings
 
 Outcome = Score | Sequence[float] | Mapping[str, Score | Sequence[float]] | None

@@ -2,10 +2,10 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """2 added `estimates` and `advice`; 3 put them into `assessment`, and added what else is measured,
 preferences and earlier trials; 4 keeps held-out values by name; 5 added raters,
-questions, tasks, votes and wishes; 6 added `drawn_with`."""
+questions, tasks, votes and wishes; 6 added `drawn_with`; 7 added attempts and `trial_events`."""
 
 metadata = sa.MetaData()
 study = sa.Table(
@@ -41,6 +41,7 @@ trials = sa.Table(
     sa.Column("action", sa.JSON, nullable=False),
     sa.Column("source", sa.String, nullable=False),
     sa.Column("status", sa.String, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("values", sa.JSON),
     sa.Column("further", sa.JSON),
     sa.Column("images", sa.JSON),
@@ -48,6 +49,20 @@ trials = sa.Table(
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
     sa.Column("seconds", sa.Float),
 )
+trial_events = sa.Table(
+    "trial_events",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("trial", sa.Integer, sa.ForeignKey("trials.index"), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("worker", sa.String),
+    sa.Column("reason", sa.String),
+    sa.Column("key", sa.String, nullable=False, unique=True),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+)
+"""What became of trials, append-only: `trials.status` repeats the last one. A change that was
+stored and not acknowledged is known by its `key` when it is sent again."""
 drawn_with = sa.Table(
     "drawn_with",
     metadata,

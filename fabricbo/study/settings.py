@@ -22,6 +22,7 @@ from pydantic import (
 from fabricbo.space import MAX_POOL
 from fabricbo.study.bounds import bounds_by_name, check_bounded
 from fabricbo.study.checked import CheckedSettings, SettingsError, explain
+from fabricbo.study.location import check_database
 from fabricbo.study.space_settings import SpaceSettings
 
 Scalar = str | int | float | bool
@@ -170,6 +171,9 @@ class StudySettings(CheckedSettings):
     """Who picks the actions: a name that `fabricbo.compose` knows, which checks it."""
     storage: File = Path("studies")
     """Folder that holds studies."""
+    database: str | None = None
+    """URL of a PostgreSQL database that holds the study's rows, such as `postgresql://db/art`;
+    None: `study.db` in its folder. Passwords are read from the environment or `~/.pgpass`."""
     checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings)
     objective: Annotated[tuple[ObjectiveSettings, ...], Strict(False)] = ()
     """What scores; several where an action is to be good in several ways. Empty: objectives are
@@ -190,6 +194,11 @@ class StudySettings(CheckedSettings):
     """Folder of an earlier study whose scores this one starts from."""
     space: SpaceSettings = Field(default_factory=SpaceSettings)
     pool: PoolSettings = Field(default_factory=PoolSettings)
+
+    @field_validator("database")
+    @classmethod
+    def _check_database(cls, value: str | None) -> str | None:
+        return None if value is None else check_database(value)
 
     @field_validator("checkpoint", mode="before")
     @classmethod

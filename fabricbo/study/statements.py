@@ -1,9 +1,10 @@
 """What the store is asked for every vote, built once: building takes longer than running."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects import postgresql, sqlite
 
 from fabricbo.study import schema
 
@@ -30,10 +31,6 @@ WITHDRAWN = sa.select(schema.questions.c.withdrawn).where(
     schema.questions.c.id == sa.bindparam("question")
 )
 STATE = sa.select(schema.rating_state.c.state).order_by(schema.rating_state.c.id.desc()).limit(1)
-ADD_TASK = insert(schema.tasks).on_conflict_do_nothing().returning(schema.tasks.c.id)
-ADD_VOTE = (
-    insert(schema.votes).on_conflict_do_nothing(index_elements=["key"]).returning(schema.votes.c.id)
-)
 ANSWER = sa.select(schema.tasks.c.answer).where(schema.tasks.c.id == sa.bindparam("task"))
 SET_ANSWER = (
     schema.tasks.update()
@@ -68,3 +65,21 @@ def _wanted() -> sa.Select[Any]:
 
 
 WANTED = _wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class Adding:
+    """Adds what may be there already, and returns its number where it was not."""
+
+    task: sa.Executable
+    vote: sa.Executable
+
+
+def adding(dialect: str) -> Adding:
+    """Return what adds tasks and votes; each database has its own words for it."""
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    tasks, votes = schema.tasks, schema.votes
+    return Adding(
+        insert(tasks).on_conflict_do_nothing().returning(tasks.c.id),
+        insert(votes).on_conflict_do_nothing(index_elements=["key"]).returning(votes.c.id),
+    )

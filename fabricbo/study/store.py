@@ -1,56 +1,66 @@
-"""All the SQL: the store is the truth about a study.
+"""What a study is besides its trials and ballots: settings, rounds, references, what was held out.
 
-SQLite with write-ahead log and full sync: what a call has stored survives a kill or a power
-cut after it. Every change is one transaction that takes the write lock at its start.
+The store is the truth about a study. Every change is one transaction.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from fabricbo.assessment import Assessment
-from fabricbo.protocols import Environment
 from fabricbo.records import Action, Reference, Role, Round, Trial, TrialStatus
 from fabricbo.scores import Measure, Preference, Score
 from fabricbo.study import schema
-from fabricbo.study.database import check_version, connect
-from fabricbo.study.drawing import score_over_prompts
-from fabricbo.study.errors import NotAStudyError, TrialStateError
+from fabricbo.study.database import Database, creating
+from fabricbo.study.errors import NotAStudyError
 from fabricbo.study.heldout import HeldoutRow, Reporter
 from fabricbo.study.images import ImageStore
+from fabricbo.study.location import Location
 from fabricbo.study.settings import StudySettings
+from fabricbo.study.trial_rows import TrialRows
 
 
 class Store:
     """The rows of one study."""
 
-    def __init__(self, file: Path, images: ImageStore) -> None:
-        """Open a store.
+    def __init__(self, database: Database, images: ImageStore) -> None:
+        """Read what the study is.
 
         Raises:
-            NotAStudyError: no store at this place, or a file that is none.
-            NewerStoreError: written by a newer version.
+            NotAStudyError: the store does not say.
         """
-        if not file.is_file():
-            raise NotAStudyError(f"no study at {file.parent} (there is no {file.name})")
-        self._engine = connect(file)
+        self._database = database
         self._images = images
         self._cache: dict[str, Reference] = {}
-        check_version(self._engine, file)
-        with self._engine.connect() as connection:
+        with database.reading() as connection:
             about = connection.execute(sa.select(schema.study)).mappings().one()
-        self.settings: StudySettings = StudySettings.model_validate(about["settings"])
-        """What the study was made with; they never change."""
+        try:
+            self.settings: StudySettings = StudySettings.model_validate(about["settings"])
+            """What the study was made with; they never change."""
+        except ValidationError as error:
+            raise NotAStudyError(
+                f"{database.location}: its settings are damaged: {error}"
+            ) from None
         self.measures = _measures(about, self.settings)
         """What is measured, the first objective first."""
+        self.trials = TrialRows(
+            database,
+            lambda connection: list(self._all_references(connection).values()),
+            self.measures,
+            self.settings,
+        )
 
     @classmethod
-    def create(cls, file: Path, settings: StudySettings, begin: "Beginning") -> None:
-        """Write a new store with its first round; it appears under its name when it is whole."""
+    def create(cls, location: Location, settings: StudySettings, begin: "Beginning") -> None:
+        """Write a new store with its first round; it appears when it is whole.
+
+        Raises:
+            NameInUseError: its database has a study of that name.
+        """
         first, *further = begin.measures
         row = {
             "schema_version": schema.SCHEMA_VERSION,
@@ -60,153 +70,59 @@ class Store:
             "further": [asdict(measure) for measure in further],
             "created": datetime.now(UTC),
         }
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.unlink(missing_ok=True)
-        engine = connect(part)
-        with engine.begin() as connection:
-            schema.metadata.create_all(connection)
+        with creating(location) as connection:
             connection.execute(schema.study.insert(), row)
             _insert_round(connection, begin.first)
             _insert_earlier(connection, begin.earlier)
-        engine.dispose()
-        part.rename(file)
-
-    def close(self) -> None:
-        """Give the file back."""
-        self._engine.dispose()
 
     def open_round(self, opened: Round) -> None:
         """Add a round, and those references of its pool that are new."""
-        with self._engine.begin() as connection:
-            _insert_round(connection, opened)
+
+        def work(connection: sa.Connection) -> None:
+            known = sa.select(schema.rounds.c.index).where(schema.rounds.c.index == opened.index)
+            if connection.scalar(known) is None:  # else it has arrived before
+                _insert_round(connection, opened)
+
+        self._database.write(work)
 
     def rounds(self) -> list[Round]:
         """Return all rounds in order."""
-        with self._engine.connect() as connection:
+        query = sa.select(schema.rounds).order_by(schema.rounds.c.index)
+
+        def work(connection: sa.Connection) -> list[Round]:
             references = self._all_references(connection)
-            rows = connection.execute(
-                sa.select(schema.rounds).order_by(schema.rounds.c.index)
-            ).mappings()
             return [
                 Round(
                     index=row["index"],
                     seeds=tuple(row["seeds"]),
                     pool=tuple(references[key] for key in row["pool"]),
                 )
-                for row in rows
+                for row in connection.execute(query).mappings()
             ]
 
-    def add_trial(self, trial: Trial) -> None:
-        """Add a pending trial."""
-        row = {
-            "index": trial.index,
-            "round": trial.round,
-            "action": trial.action.to_json(),
-            "source": trial.source,
-            "status": str(TrialStatus.PENDING),
-            "created": datetime.now(UTC),
-        }
-        with self._engine.begin() as connection:
-            connection.execute(schema.trials.insert(), row)
-
-    def finish_trial(
-        self,
-        index: int,
-        scores: Sequence[Score],
-        images: Sequence[str],
-        seconds: float | None,
-        drawn_with: Environment | None = None,
-    ) -> None:
-        """Store the outcome of a trial that is not over, whose images are already on disk.
-
-        Without scores it is drawn, and waits for a person's judgement.
-
-        Raises:
-            TrialStateError: the trial is over.
-        """
-        values = [list(score.values) for score in scores]
-        outcome = {
-            "status": str(TrialStatus.DONE if values else TrialStatus.DRAWN),
-            "values": values[0] if values else None,
-            "further": values[1:] or None,
-            "images": list(images),
-            "seconds": seconds,
-        }
-        self._end_trial(index, outcome, drawn_with)
-
-    def fail_trial(self, index: int, reason: str, images: Sequence[str] = ()) -> None:
-        """Store that a trial which is not over failed, and what it had drawn.
-
-        Raises:
-            TrialStateError: the trial is over.
-        """
-        outcome: dict[str, Any] = {"status": str(TrialStatus.FAILED), "reason": reason}
-        # One that waited for a person has images, which a judgement may be about.
-        self._end_trial(index, {**outcome, "images": list(images)} if images else outcome)
-
-    def _end_trial(
-        self, index: int, outcome: dict[str, Any], drawn_with: Environment | None = None
-    ) -> None:
-        going_on = [str(status) for status in (TrialStatus.PENDING, TrialStatus.DRAWN)]
-        mine = (schema.trials.c.index == index) & schema.trials.c.status.in_(going_on)
-        with self._engine.begin() as connection:
-            changed = connection.execute(schema.trials.update().where(mine).values(outcome))
-            if changed.rowcount != 1:
-                raise TrialStateError(f"trial {index} is not pending; its outcome is kept as it is")
-            if drawn_with is not None:
-                connection.execute(
-                    schema.drawn_with.delete().where(schema.drawn_with.c.trial == index)
-                )
-                row = {"trial": index, "environment": dict(drawn_with)}
-                connection.execute(schema.drawn_with.insert(), row)
-
-    def drawn_with(self, index: int) -> Environment | None:
-        """Return what a trial's images depended on; None where nobody said."""
-        query = sa.select(schema.drawn_with.c.environment).where(schema.drawn_with.c.trial == index)
-        with self._engine.connect() as connection:
-            found: Environment | None = connection.scalar(query)
-        return found
-
-    def trials(self) -> list[Trial]:
-        """Return all trials in order."""
-        query = (
-            sa.select(schema.trials, schema.rounds.c.seeds)
-            .join(schema.rounds, schema.trials.c.round == schema.rounds.c.index)
-            .order_by(schema.trials.c.index)
-        )
-        with self._engine.connect() as connection:
-            references = list(self._all_references(connection).values())
-            rows = connection.execute(query).mappings()
-            return [_trial(row, references, self._scores(row)) for row in rows]
-
-    def _scores(self, row: Any) -> tuple[Score, ...]:
-        """Return a row's scores, one a measure; none before it is scored."""
-        if row["values"] is None:
-            return ()
-        pairs = zip([row["values"], *(row["further"] or ())], self.measures, strict=True)
-        prompts = len(self.settings.prompts)
-        return tuple(score_over_prompts(v, prompts, self.settings, m) for v, m in pairs)
+        return self._database.read(work)
 
     def add_preferences(self, preferences: Sequence[Preference]) -> None:
         """Add judgements; none is ever changed or removed."""
         rows = [{**asdict(one), "created": datetime.now(UTC)} for one in preferences]
-        with self._engine.begin() as connection:
-            connection.execute(schema.preferences.insert(), rows)
+        self._database.write_once(lambda c: c.execute(schema.preferences.insert(), rows))
 
     def preferences(self) -> list[Preference]:
         """Return all judgements in order."""
         query = sa.select(schema.preferences).order_by(schema.preferences.c.id)
-        with self._engine.connect() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(query).mappings()
             return [Preference(row["better"], row["worse"], row["tie"]) for row in rows]
 
     def earlier(self) -> list[Trial]:
         """Return the scored trials of the study that this one started from."""
         query = sa.select(schema.earlier).order_by(schema.earlier.c.position)
-        with self._engine.connect() as connection:
+
+        def work(connection: sa.Connection) -> tuple[list[Reference], Sequence[Any]]:
             references = list(self._all_references(connection).values())
-            rows = connection.execute(query).mappings().all()
+            return references, connection.execute(query).mappings().all()
+
+        references, rows = self._database.read(work)
         return [
             Trial(
                 index=row["position"],
@@ -228,14 +144,17 @@ class Store:
             found: what the proposer made of them.
             preferences: how many judgements it knew.
         """
-        with self._engine.begin() as connection:
+        row = {"preferences": preferences, "data": found.to_json()}
+
+        def work(connection: sa.Connection) -> None:
             connection.execute(schema.assessment.delete())
-            row = {"preferences": preferences, "data": found.to_json()}
             connection.execute(schema.assessment.insert(), row)
+
+        self._database.write(work)
 
     def assessment(self) -> tuple[Assessment, int]:
         """Return what the trials came to when that was last asked, of so many judgements."""
-        with self._engine.connect() as connection:
+        with self._database.reading() as connection:
             row = connection.execute(sa.select(schema.assessment)).mappings().one_or_none()
         if row is None:
             return Assessment(), 0
@@ -250,13 +169,16 @@ class Store:
             "reporters": [reporter.to_json() for reporter in row.reporters],
             "images": list(row.images),
         }
-        with self._engine.begin() as connection:
+
+        def work(connection: sa.Connection) -> None:
             connection.execute(schema.heldout.delete().where(schema.heldout.c.trial == trial))
             connection.execute(schema.heldout.insert(), data)
 
+        self._database.write(work)
+
     def heldout(self) -> dict[int, HeldoutRow]:
         """Return what is stored about held-out seeds, by trial."""
-        with self._engine.connect() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(sa.select(schema.heldout)).mappings()
             return {row["trial"]: _heldout_row(row) for row in rows}
 
@@ -270,6 +192,20 @@ class Store:
                 image, role = self._images.load(row["id"]), Role(row["hand_role"])
                 self._cache[row["id"]] = Reference(row["id"], row["name"], image, role)
         return self._cache
+
+
+def stored_settings(location: Location) -> StudySettings:
+    """Return what a study was made with; nothing else of it need be whole.
+
+    Raises:
+        NotAStudyError: there is none.
+        NewerStoreError: written by a newer version.
+    """
+    database = Database(location)
+    try:
+        return Store(database, ImageStore(location.folder / "images")).settings
+    finally:
+        database.close()
 
 
 @dataclass(frozen=True)
@@ -328,19 +264,3 @@ def _insert_references(connection: sa.Connection, references: Sequence[Reference
             "hand_role": str(reference.hand_role),
         }
         connection.execute(schema.references.insert(), row)
-
-
-def _trial(row: Any, references: Sequence[Reference], scores: tuple[Score, ...]) -> Trial:
-    return Trial(
-        index=row["index"],
-        round=row["round"],
-        action=Action.from_json(row["action"], references),
-        source=row["source"],
-        seeds=tuple(row["seeds"]),
-        status=TrialStatus(row["status"]),
-        score=scores[0] if scores else None,
-        images=tuple(row["images"] or ()),
-        reason=row["reason"],
-        seconds=row["seconds"],
-        further=scores[1:],
-    )

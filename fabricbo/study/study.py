@@ -1,26 +1,29 @@
 """`Study`: the one stateful class. It asks, tells, fails, and never loses what it was told."""
 
 import logging
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabricbo.assessment import Assessment
 from fabricbo.best import best, best_judged, best_unassessed, broken_bounds, pareto
-from fabricbo.protocols import Assessor, Comparer, Described, Environment, History
+from fabricbo.executors import InlineExecutor, Work
+from fabricbo.executors.drawing import Plan
+from fabricbo.protocols import Assessor, Comparer, Environment, History, Objective
 from fabricbo.records import Reference, Round, Trial, TrialStatus
 from fabricbo.scores import Direction, Measure, Preference
-from fabricbo.scoring import ObjectiveError
+from fabricbo.scoring import asks_for_baseline
 from fabricbo.space import ActionSpace
 from fabricbo.study.ballots import Ballots
-from fabricbo.study.drawing import Batch, Parts, Scene, draw, own_images, score_values
+from fabricbo.study.database import Database
 from fabricbo.study.driver import driving
 from fabricbo.study.earlier import comparable_trials
 from fabricbo.study.errors import NameInUseError, StudyCompleteError
 from fabricbo.study.failures import FailuresInARow
-from fabricbo.study.heldout import Heldout, HeldoutRow, read_heldout, reporters_of
+from fabricbo.study.heldout import Heldout, HeldoutRow, read_heldout
+from fabricbo.study.holding_out import hold_out
 from fabricbo.study.images import ImageStore
 from fabricbo.study.judging import (
     check_images_stay,
@@ -28,24 +31,25 @@ from fabricbo.study.judging import (
     least_compared,
     shown_indices,
 )
+from fabricbo.study.location import Location, is_study
 from fabricbo.study.measures import parts_for, study_measures
 from fabricbo.study.outcomes import Outcome, check_seconds, read_outcome
+from fabricbo.study.parts import Parts
 from fabricbo.study.pool import check_pool, grown_pool
 from fabricbo.study.rounds import (
     growth,
     growth_by_preferences,
     growth_by_votes,
-    heldout_seeds,
     round_seeds,
     with_wishes,
 )
+from fabricbo.study.runner import Runner
 from fabricbo.study.settings import StudySettings
 from fabricbo.study.store import Beginning, Store
+from fabricbo.study.trial_rows import TrialEvent
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-STORE_NAME = "study.db"
 
 _log = logging.getLogger(__name__)
 
@@ -66,11 +70,14 @@ class Study:
         """
         self.folder = folder
         self.images = ImageStore(folder / "images")
-        self._store = Store(folder / STORE_NAME, self.images)
+        self._database = Database(Location.of(folder))
+        self._store = Store(self._database, self.images)
+        self._rows = self._store.trials
         self.settings: StudySettings = self._store.settings
         self.measures: tuple[Measure, ...] = self._store.measures
         """What is measured: the first objective, further ones, and what has bounds to keep."""
         self._parts = parts and parts_for(self.measures, self.settings, parts)
+        self._running: Runner | None = None
         self.direction: Direction = self.measures[0].direction
         self.objective_name = self.measures[0].name
         references = bool(self.rounds[0].pool) or self.settings.pool.grows
@@ -109,7 +116,7 @@ class Study:
                 earlier study measures something else.
         """
         folder = settings.folder
-        if (folder / STORE_NAME).exists():
+        if is_study(folder):
             raise NameInUseError(
                 f"name: there is a study in {folder} already; resume it, or choose another name"
             )
@@ -123,22 +130,22 @@ class Study:
         gold = gold_questions(settings, images)
         seeds = round_seeds(settings.seed, 1, settings.images)
         begin = Beginning(measures, Round(1, seeds, tuple(pool)), known)
-        Store.create(folder / STORE_NAME, settings, begin)
+        Store.create(Location.new(folder, settings.database), settings, begin)
         study = cls(folder, parts)
         study.ballots.add_questions(gold)
         return study
 
     def close(self) -> None:
-        """Give the store back; the study can be opened again."""
-        self._store.close()
-        self.ballots.close()
+        """Give the store and the workers back; the study can be opened again."""
+        self._stop_workers()
+        self._database.close()
 
     # What is known
 
     @property
     def trials(self) -> list[Trial]:
         """All trials in order."""
-        return self._store.trials()
+        return self._rows.all()
 
     @property
     def rounds(self) -> list[Round]:
@@ -153,7 +160,7 @@ class Study:
     @cached_property
     def ballots(self) -> Ballots:
         """Raters, what they are asked, and what they answered."""
-        return Ballots(self.folder / STORE_NAME)
+        return Ballots(self._database)
 
     @property
     def history(self) -> History:
@@ -228,12 +235,22 @@ class Study:
 
     def drawn_with(self, trial: Trial) -> Environment | None:
         """Return what a trial's images depended on besides its action and seeds, if known."""
-        return self._store.drawn_with(trial.index)
+        return self._rows.drawn_with(trial.index)
+
+    @property
+    def events(self) -> list[TrialEvent]:
+        """All that became of trials: proposed, running, drawn, and how it ended."""
+        return self._rows.events()
+
+    @property
+    def reporters(self) -> Mapping[str, Objective]:
+        """What scores baseline and best only, by name."""
+        return self._needed_parts().reporters
 
     # Ask and tell
 
     def ask(self) -> Trial:
-        """Have the next trial proposed; it is stored as pending.
+        """Have the next trial proposed; it is stored as `proposed`.
 
         A full round must be finished before the next one is opened.
 
@@ -253,8 +270,39 @@ class Study:
             source=proposal.source,
             seeds=current.seeds,
         )
-        self._store.add_trial(trial)
+        self._rows.add(trial)
         return trial
+
+    def claim(self, trial: Trial, worker: str | None = None) -> Trial:
+        """Begin a new attempt at a pending trial; earlier attempts can store nothing any more.
+
+        Args:
+            trial: which.
+            worker: who draws it.
+
+        Returns:
+            The trial to draw, and to `tell`.
+
+        Raises:
+            TrialStateError: it is over, waits for a person, or was claimed by somebody else.
+        """
+        self._rows.claim(trial, worker)
+        return self.trials[trial.index]
+
+    def keep_images(
+        self,
+        trial: Trial,
+        images: Sequence["Image"],
+        *,
+        drawn_with: Environment | None = None,
+    ) -> None:
+        """Store the images of a trial that is going to be scored, so that they are not lost.
+
+        Raises:
+            TrialStateError: it is over, or somebody else has claimed it.
+            ValueError: other images than those that a person judged.
+        """
+        self._rows.keep_images(trial, self._save(trial, images), drawn_with)
 
     def tell(
         self,
@@ -283,9 +331,21 @@ class Study:
         """
         check_seconds(seconds)
         found = read_outcome(scores, self.measures, self.settings, len(images))
-        saved = [self.images.save(image) for image in images]
-        check_images_stay(self.trials, trial.index, saved, self.preferences)
-        self._store.finish_trial(trial.index, found, saved, seconds, drawn_with)
+        self._rows.finish(trial, found, self._save(trial, images), seconds, drawn_with)
+
+    def finish(self, trial: Trial, scores: Outcome, seconds: float | None = None) -> None:
+        """Store the scores of a trial whose images were kept before (`keep_images`).
+
+        Raises:
+            ValueError: as `tell`, or no images were kept.
+            TrialStateError: the trial is over, or somebody else has claimed it.
+        """
+        check_seconds(seconds)
+        images = self.trials[trial.index].images
+        if not images:
+            raise ValueError(f"trial {trial.index} has no images yet")
+        found = read_outcome(scores or None, self.measures, self.settings, len(images))
+        self._rows.finish(trial, found, images, seconds)
 
     def fail(self, trial: Trial, reason: str, images: Sequence["Image"] = ()) -> None:
         """Store that a trial has no outcome, and why; images that it had drawn are kept.
@@ -295,10 +355,22 @@ class Study:
             ValueError: other images than those that a person judged.
         """
         _log.warning("trial %d failed: %s", trial.index, reason)
-        saved = [self.images.save(image) for image in images]
-        if saved:
-            check_images_stay(self.trials, trial.index, saved, self.preferences)
-        self._store.fail_trial(trial.index, reason, saved)
+        saved = self._save(trial, images) if images else ()
+        self._rows.lose(trial, TrialStatus.FAILED, reason, saved)
+
+    def abandon(self, trial: Trial, reason: str) -> None:
+        """Give a trial up; it counts as one without an outcome.
+
+        Raises:
+            TrialStateError: the trial is over, or somebody else has claimed it.
+        """
+        _log.warning("trial %d was given up: %s", trial.index, reason)
+        self._rows.lose(trial, TrialStatus.ABANDONED, reason)
+
+    def _save(self, trial: Trial, images: Sequence["Image"]) -> tuple[str, ...]:
+        saved = tuple(self.images.save(image) for image in images)
+        check_images_stay(self.trials, trial.index, saved, self.preferences)
+        return saved
 
     def run(
         self,
@@ -309,9 +381,12 @@ class Study:
 
         Trials that were in flight when the study was last stopped are drawn first.
 
+        As many trials are drawn at once as the executor takes.
+
         Args:
             on_trial: told about each finished trial, done or failed.
-            stop: asked before each trial whether to leave off; a later call goes on.
+            stop: asked before each trial whether to leave off; those that are running are waited
+                for, and a later call goes on.
 
         Returns:
             The best trial.
@@ -324,13 +399,27 @@ class Study:
         if not self._needed_parts().objectives:
             raise ValueError("people judge this study: use draw() and prefer()")
         failures = FailuresInARow(self.folder)
-        with driving(self.folder):
-            while not (stop is not None and stop()) and (finished := self.draw()) is not None:
+        with self.driving():
+            for finished in self._runner.trials(stop or (lambda: False)):
                 if on_trial is not None:
                     on_trial(finished)
                 failures.note(finished)
             self.assess()
         return self.best()
+
+    @contextmanager
+    def driving(self) -> Iterator[None]:
+        """Draw for this study, alone.
+
+        Raises:
+            StudyInUseError: another process does.
+        """
+        with driving(self._database.location):
+            try:
+                yield
+            except BaseException:
+                self._stop_workers()  # what they are at is for whoever goes on
+                raise
 
     def draw(self) -> Trial | None:
         """Draw the next trial, and score it where an objective does.
@@ -341,8 +430,7 @@ class Study:
         Returns:
             The trial, done, drawn or failed; None where all that is planned has been done.
         """
-        trial = self._next_trial()
-        return None if trial is None else self._do(trial)
+        return next(self._runner.trials(), None)
 
     # Judged by people
 
@@ -418,41 +506,14 @@ class Study:
         Raises:
             ObjectiveError: an objective fails on them.
         """
-        baseline, best, settings = self.baseline, self.best(), self.settings
-        if baseline is None or best is None or not settings.heldout:
+        parts = self._needed_parts()
+        if not self.settings.heldout or not (parts.objectives or parts.reporters):
             return None
-        if not (self._needed_parts().objectives or self._needed_parts().reporters):
+        baseline, best = self.baseline, self.best()
+        if baseline is None or best is None:
             return None
-        seeds = heldout_seeds(settings.seed, settings.rounds, settings.images, settings.heldout)
-        hand = self._hold_out(baseline, seeds)
-        if best.index != baseline.index:
-            self._hold_out(best, seeds, hand)
+        hold_out(self, self._runner, baseline, best, self._store.put_heldout)
         return self.heldout
-
-    def _hold_out(
-        self, trial: Trial, seeds: Sequence[int], hand: Sequence[Batch] | None = None
-    ) -> list[Batch]:
-        """Do it for one trial; on new prompts, what the hand settings drew is held out, too."""
-        parts, settings = self._needed_parts(), self.settings
-        plan = dict.fromkeys((*settings.prompts, *settings.heldout_prompts), seeds)
-        batches = draw(parts.sampler, trial.action, settings, plan)
-        beside = batches if hand is None else hand
-
-        def baseline(prompt: str) -> Sequence["Image"]:
-            known = prompt in settings.prompts
-            return self._hand_images(prompt) if known else own_images(beside, prompt)
-
-        scene = Scene(trial.action, self._pool_of(trial), baseline)
-        everyone = {**parts.objectives, **parts.reporters}
-        found = score_values(everyone, batches, scene)
-        row = HeldoutRow(
-            seeds=tuple(seeds),
-            values={name: tuple(values) for name, values in found.items()},
-            images=tuple(self.images.save(image) for batch in batches for image in batch.images),
-            reporters=reporters_of(parts.reporters),
-        )
-        self._store.put_heldout(trial.index, row)
-        return batches
 
     @property
     def heldout_rows(self) -> dict[int, HeldoutRow]:
@@ -490,53 +551,86 @@ class Study:
             return 1
         return self.settings.trials + (1 if current.index == 1 else 0)
 
-    def _next_trial(self) -> Trial | None:
-        pending = [trial for trial in self.trials if trial.status is TrialStatus.PENDING]
+    @property
+    def _runner(self) -> Runner:
+        """What goes through trials; it and its workers stay until the study is closed."""
+        if self._running is None:
+            parts = self._needed_parts()
+            make = parts.executor or InlineExecutor
+            self._running = Runner(self, make(parts.tools))
+        return self._running
+
+    def _stop_workers(self) -> None:
+        if self._running is not None:
+            self._running.close()
+            self._running = None
+
+    def next_trial(self, running: Collection[int] = ()) -> Trial | None:
+        """Return a trial to draw: one that was in flight when the study was stopped, or a new one.
+
+        Args:
+            running: indices of those that are being drawn.
+
+        Returns:
+            None where all that is planned has been asked for, or what is running comes first.
+        """
+        trials = self.trials
+        pending = [t for t in trials if t.status.is_pending and t.index not in running]
         if pending:
             return pending[0]
+        if 0 in running and self.compares_with_hand:
+            return None
         try:
             return self.ask()
         except StudyCompleteError:
             return None
 
-    def _do(self, trial: Trial) -> Trial:
-        """Draw and score a pending trial; whatever goes wrong in it, the trial fails with it."""
-        began, parts = time.monotonic(), self._needed_parts()
-        batches: list[Batch] = []
+    def work(self, trial: Trial) -> Work:
+        """Return what is to be done for a trial: draw it, unless its images are kept, and score."""
+        settings = self.settings
+        ask_hand = trial.index > 0 and self.compares_with_hand
+        return Work(
+            key=f"trial {trial.index}, attempt {trial.attempt}",
+            action=trial.action,
+            plan=Plan(dict.fromkeys(settings.prompts, trial.seeds), settings.images),
+            references=self.pool_of(trial),
+            hand={p: self.hand_images(p) for p in settings.prompts} if ask_hand else {},
+            images=tuple(self._kept(trial)),
+        )
+
+    @property
+    def compares_with_hand(self) -> bool:
+        """Whether an objective, or one that reports, asks for what the hand settings drew."""
+        parts = self._needed_parts()
+        everyone = (*parts.objectives.values(), *parts.reporters.values())
+        return any(asks_for_baseline(one) for one in everyone)
+
+    def _kept(self, trial: Trial) -> list["Image"]:
+        """Return the images that an earlier attempt has drawn, if all of them are whole."""
         try:
-            plan = dict.fromkeys(self.settings.prompts, trial.seeds)
-            batches = draw(parts.sampler, trial.action, self.settings, plan)
-            values = score_values(parts.objectives, batches, self._scene(trial, batches))
-        except ObjectiveError as error:
-            self.fail(trial, str(error), _images(batches))
-        except (RuntimeError, ValueError, MemoryError) as error:  # out of device memory included
-            self.fail(trial, f"drawing failed with {type(error).__name__}: {error}")
-        else:
-            images, seconds = _images(batches), time.monotonic() - began
-            sampler = parts.sampler
-            known = sampler.environment if isinstance(sampler, Described) else None
-            self.tell(trial, images, values or None, seconds=seconds, drawn_with=known)
-        return self.trials[trial.index]
+            return [self.images.load(image) for image in trial.images]
+        except (OSError, ValueError) as error:
+            _log.warning("trial %d is drawn again: %s", trial.index, error)
+            return []
 
-    def _scene(self, trial: Trial, batches: Sequence[Batch]) -> Scene:
-        def baseline(prompt: str) -> Sequence["Image"]:
-            first = trial.index == 0
-            return own_images(batches, prompt) if first else self._hand_images(prompt)
-
-        return Scene(trial.action, self._pool_of(trial), baseline)
-
-    def _hand_images(self, prompt: str) -> list["Image"]:
+    def hand_images(self, prompt: str) -> list["Image"]:
         """Return what the hand settings drew for a prompt in the first round."""
         hand, prompts = self.trials[0].images, self.settings.prompts
         size = len(hand) // len(prompts)
         start = size * prompts.index(prompt)
         return [self.images.load(image) for image in hand[start : start + size]]
 
-    def _pool_of(self, trial: Trial) -> tuple[Reference, ...]:
+    def pool_of(self, trial: Trial) -> tuple[Reference, ...]:
+        """Return the references that a trial chose from."""
         return self.rounds[trial.round - 1].pool
 
+    @property
+    def _waits_for_outcomes(self) -> bool:
+        """Whether a round begins with what the one before came to; else nobody need wait for it."""
+        return self.settings.pool.grows or self.settings.rating is not None
+
     def _next_round(self, current: Round, here: Sequence[Trial]) -> Round:
-        if any(trial.status is TrialStatus.PENDING for trial in here):
+        if self._waits_for_outcomes and any(trial.status.is_pending for trial in here):
             raise StudyCompleteError(
                 f"round {current.index} is full; its pending trials come first"
             )
@@ -566,7 +660,3 @@ class Study:
         opened = Round(index, seeds, grown_pool(current, chosen, self.images.load))
         self._store.open_round(opened)
         return opened
-
-
-def _images(batches: Sequence[Batch]) -> list["Image"]:
-    return [image for batch in batches for image in batch.images]

@@ -1,23 +1,22 @@
 """A whole study as one file, to move it or to keep it: its store and all images it speaks of.
 
-A ZIP archive of `study.db` and `images/`, that any program can open. The store is copied by
-SQLite's own backup, so that a study may be drawn for meanwhile; images are written before the
-rows that name them, so that all of the copy's are there.
+A ZIP archive of `study.db` and `images/`, that any program can open, wherever the study keeps its
+rows. The copy is of one moment, so that a study may be drawn for meanwhile; images are written
+before the rows that name them, so that all of the copy's are there.
 """
 
 import re
 import shutil
-import sqlite3
 import tempfile
 import zipfile
-from contextlib import closing
 from pathlib import Path
 
 from fabricbo.imagefiles import MAX_BYTES, decode_image, pixel_hash
 from fabricbo.study import NameInUseError, StudyError
+from fabricbo.study.copying import copy_rows
 from fabricbo.study.images import ImageStore
-from fabricbo.study.store import Store
-from fabricbo.study.study import STORE_NAME
+from fabricbo.study.location import STORE_NAME, Location
+from fabricbo.study.store import stored_settings
 from fabricbo.upkeep.examination import examine
 from fabricbo.upkeep.uses import image_uses
 
@@ -43,14 +42,12 @@ def pack(folder: Path, target: Path) -> int:
     if target.exists():
         raise FileExistsError(f"{target} exists already")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".pack-") as place:
-        store, part = Path(place) / STORE_NAME, Path(place) / "part"
-        _copy_store(folder / STORE_NAME, store)
-        images, names = (
-            ImageStore(folder / "images"),
-            dict.fromkeys(use.image for use in image_uses(store)),
-        )
+        copy, part = Location(Path(place)), Path(place) / "part"
+        copy_rows(Location.of(folder), copy)
+        images = ImageStore(folder / "images")
+        names = dict.fromkeys(use.image for use in image_uses(copy))
         with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-            archive.write(store, STORE_NAME, zipfile.ZIP_DEFLATED)
+            archive.write(copy.file, STORE_NAME, zipfile.ZIP_DEFLATED)
             for name in names:
                 try:
                     images.load(name)
@@ -61,11 +58,6 @@ def pack(folder: Path, target: Path) -> int:
                 archive.write(images.path(name), f"images/{name[:2]}/{name}.png")
         part.replace(target)
     return len(names)
-
-
-def _copy_store(source: Path, target: Path) -> None:
-    with closing(sqlite3.connect(source)) as known, closing(sqlite3.connect(target)) as copy:
-        known.backup(copy)
 
 
 def unpack(file: Path, storage: Path) -> Path:
@@ -93,9 +85,7 @@ def unpack(file: Path, storage: Path) -> Path:
         if not health.good:
             wrong = (*health.store, *(harm.text for harm in health.harms))
             raise ArchiveError(f"{file} is damaged: {'; '.join(wrong[:3])}")
-        store = Store(found / STORE_NAME, ImageStore(found / "images"))
-        folder = storage / store.settings.name
-        store.close()
+        folder = storage / stored_settings(Location(found)).name
         if folder.exists():
             raise NameInUseError(f"there is a study in {folder} already; name another --storage")
         shutil.move(found, folder)

@@ -7,10 +7,10 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from fabricbo.study import schema
 from fabricbo.study.database import connect
-from fabricbo.study.errors import NotAStudyError
 from fabricbo.study.images import ImageStore
-from fabricbo.study.study import STORE_NAME
+from fabricbo.study.location import Location
 from fabricbo.upkeep.uses import Use, image_uses
 
 State = Literal["missing", "damaged"]
@@ -54,14 +54,12 @@ def examine(folder: Path) -> Health:
         NotAStudyError: there is no store.
         NewerStoreError: written by a newer version.
     """
-    store = folder / STORE_NAME
-    if not store.is_file():
-        raise NotAStudyError(f"no study in {folder} (there is no {STORE_NAME})")
-    wrong = tuple(_store_problems(store))
+    location = Location.of(folder)
+    wrong = tuple(_store_problems(location))
     if wrong:
         return Health(0, store=wrong)
     by_image: dict[str, list[Use]] = {}
-    for use in image_uses(store):
+    for use in image_uses(location):
         by_image.setdefault(use.image, []).append(use)
     images = ImageStore(folder / "images")
     states = ((image, _state(images, image), uses) for image, uses in by_image.items())
@@ -69,15 +67,23 @@ def examine(folder: Path) -> Health:
     return Health(len(by_image), tuple(harms))
 
 
-def _store_problems(store: Path) -> Sequence[str]:
-    """Have SQLite check its pages, and that what rows refer to is there."""
-    engine = connect(store, writes=False)
+def _store_problems(location: Location) -> Sequence[str]:
+    """Have SQLite check its pages, and that what rows refer to is there.
+
+    PostgreSQL sees to both itself; there the rows are read, each of them.
+    """
+    engine = connect(location, writes=False)
     try:
+        if location.database is not None:
+            with engine.connect() as connection:
+                for table in schema.metadata.sorted_tables:
+                    connection.execute(sa.select(table)).all()
+            return []
         with engine.connect() as connection:
             pages = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
             torn = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
     except sa.exc.DatabaseError as error:
-        return [f"{store} cannot be read: {error.orig}"]
+        return [f"{location} cannot be read: {error.orig}"]
     finally:
         engine.dispose()
     found = [str(line) for line in pages if line != "ok"]

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fabricbo.executors.drawing import Plan, draw
 from fabricbo.imagefiles import pixel_hash, to_rgb
 from fabricbo.protocols import Environment, Sampler
 from fabricbo.records import Trial
 from fabricbo.study import Study
-from fabricbo.study.drawing import draw
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -62,8 +62,8 @@ def _again(
 ) -> list[Again]:
     if not kept:
         raise ValueError(f"trial {trial.index} has no images to compare with")
-    plan = dict.fromkeys(prompts, seeds)
-    batches = draw(sampler, trial.action, study.settings, plan)
+    plan = Plan(dict.fromkeys(prompts, tuple(seeds)), study.settings.images)
+    batches = draw(sampler, trial.action, plan)
     drawn = [
         (batch.prompt, seed, to_rgb(image))
         for batch in batches

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import sqlalchemy as sa
 
 from fabricbo.study import schema
-from fabricbo.study.database import check_version, connect
+from fabricbo.study.database import Database
+from fabricbo.study.location import Location
 
 Kind = Literal["reference", "trial", "held out", "question"]
 
@@ -31,21 +31,19 @@ class Use:
         return f"{self.kind} {self.number}"
 
 
-def image_uses(store: Path) -> list[Use]:
+def image_uses(location: Location) -> list[Use]:
     """Return what each image is needed for, references first.
 
     Raises:
-        NotAStudyError: the file is no store.
+        NotAStudyError: there is no store.
         NewerStoreError: written by a newer version.
         sqlalchemy.exc.DatabaseError: it is damaged.
     """
-    engine = connect(store)
+    database = Database(location)
     try:
-        check_version(engine, store)
-        with engine.connect() as connection:
-            return list(dict.fromkeys(_uses(connection)))
+        return database.read(lambda connection: list(dict.fromkeys(_uses(connection))))
     finally:
-        engine.dispose()
+        database.close()
 
 
 def _uses(connection: sa.Connection) -> Iterator[Use]:

@@ -1,0 +1,45 @@
+"""What a study works with; it never makes any of it itself."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from fabricbo.executors import Executor, Tools
+from fabricbo.protocols import Objective, Proposer, Sampler
+from fabricbo.scoring import declaration
+
+MakeExecutor = Callable[[Tools], Executor]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a study works with. It never makes them itself."""
+
+    proposer: Proposer
+    sampler: Sampler
+    objective: Objective | Mapping[str, Objective] | None
+    """What scores: one, several by name, or nothing where people judge."""
+    reporters: Mapping[str, Objective] = field(default_factory=dict)
+    """What scores baseline and best only, by name; the search never sees it."""
+    executor: MakeExecutor | None = None
+    """Makes what draws and scores; None: this process, one trial after the other."""
+
+    @property
+    def objectives(self) -> Mapping[str, Objective]:
+        """What scores, by name; a single one by the name that it declares."""
+        return objectives_by_name(self.objective)
+
+    @property
+    def tools(self) -> Tools:
+        """What is drawn and scored with."""
+        return Tools(self.sampler, self.objectives, self.reporters)
+
+
+def objectives_by_name(
+    objective: Objective | Mapping[str, Objective] | None,
+) -> Mapping[str, Objective]:
+    """Return one objective by the name that it declares, several as they are."""
+    if objective is None:
+        return {}
+    if isinstance(objective, Mapping):
+        return objective
+    return {declaration(objective).name: objective}
