@@ -3,11 +3,13 @@
 Everything that can be wrong is checked before the first network is loaded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fabricbo.assessment import Analysed
+from fabricbo.executors import InlineExecutor, Tools
 from fabricbo.protocols import Objective, Proposer, Sampler
 from fabricbo.scoring import Part, Placement, load_objective, prepare
 from fabricbo.study import (
@@ -18,14 +20,19 @@ from fabricbo.study import (
     Study,
     StudySettings,
 )
-from fabricbo.study.location import is_study
+from fabricbo.study.location import Location, is_study
 from fabricbo.study.measures import study_measures
 from fabricbo.study.parts import objectives_by_name
 from fabricbo.study.pool import check_pool, read_pool
-from fabricbo.study.settings import ObjectiveSettings, check_settings
+from fabricbo.study.settings import ExecutorSettings, ObjectiveSettings, check_settings
+from fabricbo.study.store import stored_settings
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from fabricbo.sampler import Checkpoint
+
+Embed = Callable[[Sequence["Image"]], Any]
 
 
 def create_study(
@@ -69,15 +76,25 @@ def resume_study(
     objective: Objective | Mapping[str, Objective] | None = None,
     device: str = "auto",
     offload: bool = False,
+    executor: ExecutorSettings | None = None,
 ) -> Study:
     """Open a study, ready to go on; an objective that was handed over must be so again.
+
+    Args:
+        folder: of the study.
+        objective: a callable in place of what the settings name, or several by name.
+        device: `auto`, `cpu`, `cuda` or `mps`; objectives that hold a network use it too.
+        offload: whether those networks leave the device while the sampler draws.
+        executor: who draws and scores from now on, in place of what the settings say.
 
     Raises:
         NotAStudyError: there is none, or it cannot be read.
         ObjectiveError: the objective cannot be loaded.
         FileNotFoundError: the checkpoint is neither here nor can it be fetched.
     """
-    settings = Study.open(folder).settings
+    settings = stored_settings(Location.of(folder))
+    if executor is not None:
+        settings = settings.model_copy(update={"executor": executor})
     return Study.open(folder, load_parts(settings, objective, Placement(device, offload)))
 
 
@@ -96,14 +113,69 @@ def load_parts(
 ) -> Parts:
     """Load what a study works with; what fails soonest and cheapest comes first."""
     _check_proposer(settings)
+    found = objective or _objective(settings, placement)
+    _check_task(settings, objectives_by_name(found))
+    if settings.executor.kind == "ray":
+        return _parts_on_ray(settings, objective, found, placement)
+    tools = load_tools(settings, found, placement)
+    ahead = settings.executor.ahead
+    if ahead is None:
+        # Where this machine's cores draw, there is nothing to be had from thinking meanwhile.
+        ahead = 1 if _has_gpu(tools.sampler) else 0
+    return Parts(
+        load_proposer(settings, embedder(tools)),
+        tools.sampler,
+        found,
+        tools.reporters,
+        executor=partial(InlineExecutor, ahead=ahead),
+    )
+
+
+def load_tools(
+    settings: StudySettings,
+    objective: Objective | Mapping[str, Objective] | None,
+    placement: Placement,
+) -> Tools:
+    """Load what draws and scores, in the process that does.
+
+    Args:
+        settings: of the study.
+        objective: what was handed over in Python, in place of what the settings name.
+        placement: on which device.
+    """
     checkpoint = _checkpoint(settings, placement.device)
-    objective = objective or _objective(settings, placement)
-    _check_task(settings, objectives_by_name(objective))
+    objectives = objectives_by_name(objective or _objective(settings, placement))
     reporters = _named(settings.report_with, placement)
-    for one in (*objectives_by_name(objective).values(), *reporters.values()):
+    for one in (*objectives.values(), *reporters.values()):
         prepare(one)
-    sampler = load_sampler(settings, checkpoint)
-    return Parts(load_proposer(settings, objective, sampler), sampler, objective, reporters)
+    return Tools(load_sampler(settings, checkpoint), objectives, reporters)
+
+
+def _parts_on_ray(
+    settings: StudySettings,
+    given: Objective | Mapping[str, Objective] | None,
+    found: Objective | Mapping[str, Objective] | None,
+    placement: Placement,
+) -> Parts:
+    """Return parts of which the proposer is here, and all that holds networks is elsewhere."""
+    from fabricbo.executors.ray_workers import RayExecutor, RayOptions
+
+    options = RayOptions(**settings.executor.model_dump(exclude={"kind"}))
+    executor = RayExecutor(partial(load_tools, settings, given, placement), options)
+    executor.load()
+    proposer = load_proposer(settings, partial(executor.embed, embedder))
+    reporters = _named(settings.report_with, placement)
+    return Parts(proposer, _draws_elsewhere, found, reporters, executor=lambda _tools: executor)
+
+
+def _draws_elsewhere(*_call: object) -> NoReturn:
+    raise ValueError("the workers draw for this study, not this process")
+
+
+def _has_gpu(sampler: Sampler) -> bool:
+    from fabricbo.sampler import FabricSampler
+
+    return isinstance(sampler, FabricSampler) and sampler.pipeline.device.type != "cpu"
 
 
 def _objective(
@@ -162,17 +234,17 @@ def _check_task(settings: StudySettings, objectives: Mapping[str, Objective]) ->
         raise SettingsError(f"proposer: {error}") from None
 
 
-def load_proposer(
-    settings: StudySettings,
-    objective: Objective | Mapping[str, Objective] | None,
-    sampler: Sampler,
-) -> Proposer:
-    """Make the proposer; an objective's own embeddings say best which references are alike."""
+def embedder(tools: Tools) -> Embed | None:
+    """Return what says which references are alike; an objective's own embeddings do so best."""
+    several = (*tools.objectives.values(), tools.sampler)
+    found = (getattr(one, "embed", None) for one in several)
+    return next((embed for embed in found if embed is not None), None)
+
+
+def load_proposer(settings: StudySettings, embed: Embed | None) -> Proposer:
+    """Make the proposer; `embed` tells which references are alike."""
     from fabricbo.proposers import make_proposer
 
-    several = objective.values() if isinstance(objective, Mapping) else [objective]
-    found = (getattr(one, "embed", None) for one in (*several, sampler))
-    embed = next((embed for embed in found if embed is not None), None)
     return make_proposer(settings.proposer, embed)
 
 

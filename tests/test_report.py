@@ -126,7 +126,7 @@ def test_pages_of_unfinished_studies(tmp_path) -> None:
     study = fake_study(tmp_path)
     assert "No trial has a score yet" in write_report(study).read_text("utf-8")
     study.ask()
-    assert "pending" in write_report(study).read_text("utf-8")
+    assert "proposed" in write_report(study).read_text("utf-8")
 
 
 def test_page_survives_a_damaged_image_and_keeps_no_parts(study: Study) -> None:

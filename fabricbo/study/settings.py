@@ -147,6 +147,27 @@ class RatingSettings(CheckedSettings):
         return self
 
 
+class ExecutorSettings(CheckedSettings):
+    """Who draws and scores; how a study is run, not what comes out."""
+
+    kind: Literal["inline", "ray"] = "inline"
+    """This process, or workers on a Ray cluster."""
+    ahead: int | None = Field(default=None, ge=0, le=1000)
+    """How many trials wait in front of whoever draws. More keep devices busy while the next action
+    is thought of, and are proposed knowing less. None: 1 where a GPU draws here, else 0; with Ray,
+    a quarter of the workers, at least 1."""
+    workers: int | None = Field(default=None, ge=1, le=10_000)
+    """Ray: how many; None: one a GPU, or one for each `cpus` where there are none."""
+    gpus: float | None = Field(default=None, ge=0, le=64)
+    """Ray: of each worker; None: one, where the cluster has any."""
+    cpus: float = Field(default=1.0, gt=0, le=1024)
+    """Ray: of each worker."""
+    address: str | None = None
+    """Ray: `auto`, `ray://HOST:PORT`, or None: a cluster of this machine alone."""
+    patience: float = Field(default=3600.0, gt=0)
+    """Ray: seconds that a trial may take before its worker is given up."""
+
+
 class StudySettings(CheckedSettings):
     """All that defines a study besides the images of its pool."""
 
@@ -194,6 +215,7 @@ class StudySettings(CheckedSettings):
     """Folder of an earlier study whose scores this one starts from."""
     space: SpaceSettings = Field(default_factory=SpaceSettings)
     pool: PoolSettings = Field(default_factory=PoolSettings)
+    executor: ExecutorSettings = Field(default_factory=ExecutorSettings)
 
     @field_validator("database")
     @classmethod
