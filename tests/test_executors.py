@@ -9,9 +9,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fabricbo.executors import Crashed, Drawn, Failed, InlineExecutor, Scored, Tools, Work
+from fabricbo.executors import (
+    Crashed,
+    Drawn,
+    ExecutorError,
+    Failed,
+    InlineExecutor,
+    Scored,
+    Tools,
+    Work,
+)
 from fabricbo.executors.drawing import Plan
-from fabricbo.executors.ray_workers import ExecutorError, RayExecutor, RayOptions
+from fabricbo.executors.ray_workers import RayExecutor, RayOptions
 from fabricbo.imagefiles import pixel_hash
 from fabricbo.records import Action, FabricParams
 from fabricbo.scoring import ObjectiveError

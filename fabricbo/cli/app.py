@@ -29,6 +29,17 @@ Offload = Annotated[
     typer.Option("--offload", help="Have scorers leave the device while the sampler draws."),
 ]
 
+Executor = Annotated[
+    str | None,
+    typer.Option(help="inline or ray: who draws, in place of what the study file says."),
+]
+WorkerCount = Annotated[
+    int | None, typer.Option("--workers", min=1, help="How many, with ray; else one a GPU.")
+]
+RayAddress = Annotated[
+    str | None, typer.Option("--address", help="Of a Ray cluster: auto, or ray://HOST:PORT.")
+]
+
 DEFAULT_STORAGE = Path("studies")
 
 
@@ -94,14 +105,18 @@ def run(
     file: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="A study file.")],
     device: Device = "auto",
     offload: Offload = False,
+    executor: Executor = None,
+    workers: WorkerCount = None,
+    address: RayAddress = None,
     as_json: Json = False,
 ) -> None:
     """Make a study from a file and run it."""
-    from fabricbo.cli.running import run_new
+    from fabricbo.cli.running import Workers, run_new
     from fabricbo.scoring import Placement
     from fabricbo.study.file import read_study_file
 
-    run_new(lambda: read_study_file(file), Placement(device, offload), as_json=as_json)
+    who = Workers(executor, workers, address)
+    run_new(lambda: read_study_file(file), Placement(device, offload), who, as_json=as_json)
 
 
 @app.command()
@@ -110,13 +125,17 @@ def resume(
     storage: Storage = DEFAULT_STORAGE,
     device: Device = "auto",
     offload: Offload = False,
+    executor: Executor = None,
+    workers: WorkerCount = None,
+    address: RayAddress = None,
     as_json: Json = False,
 ) -> None:
     """Go on with a study that was stopped."""
-    from fabricbo.cli.running import run_on
+    from fabricbo.cli.running import Workers, run_on
     from fabricbo.scoring import Placement
 
-    run_on(study, storage, Placement(device, offload), as_json=as_json)
+    who = Workers(executor, workers, address)
+    run_on(study, storage, Placement(device, offload), who, as_json=as_json)
 
 
 @app.command(name="list")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import typer
 from sqlalchemy.exc import OperationalError
 
+from fabricbo.executors import ExecutorError
 from fabricbo.scoring import ObjectiveError
 from fabricbo.study import RepeatedFailureError, StudyError
 
@@ -20,7 +21,7 @@ def told() -> Iterator[None]:
         _stop(str(error), 3)
     except OperationalError as error:  # a full disk, a lock, a folder that cannot be written
         _stop(f"the study's store cannot be read or written: {error.orig}", 1)
-    except (StudyError, ObjectiveError, ValueError, OSError) as error:
+    except (StudyError, ObjectiveError, ExecutorError, ValueError, OSError) as error:
         _stop(str(error), 1)
 
 

@@ -3,9 +3,11 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -19,19 +21,54 @@ from fabricbo.rating.worker import Event, Worker
 from fabricbo.records import Trial
 from fabricbo.report import write_report
 from fabricbo.scoring import Placement
-from fabricbo.study import RepeatedFailureError, Study, StudySettings
+from fabricbo.study import RepeatedFailureError, SettingsError, Study, StudySettings
+from fabricbo.study.checked import explain
 from fabricbo.study.driver import driving
 from fabricbo.study.location import Location
+from fabricbo.study.settings import ExecutorSettings
+from fabricbo.study.store import stored_settings
 
 # Prompts, names and reasons are text, not markup.
 _console = Console(stderr=True, highlight=False, markup=False, emoji=False)
 _results = Console(highlight=False, markup=False, emoji=False)
 
 
-def run_new(settings: Callable[[], StudySettings], placement: Placement, *, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Who draws, where the command says so in place of the study."""
+
+    kind: str | None = None
+    count: int | None = None
+    address: str | None = None
+
+    def instead_of(self, executor: ExecutorSettings) -> ExecutorSettings:
+        """Return the study's own, with what the command says.
+
+        Raises:
+            SettingsError: no such kind, or no such number.
+        """
+        said = {"kind": self.kind, "workers": self.count, "address": self.address}
+        given = {name: value for name, value in said.items() if value is not None}
+        try:
+            return ExecutorSettings.model_validate({**executor.model_dump(), **given})
+        except ValidationError as error:
+            said_wrong = "; ".join(f"executor.{explain(detail)}" for detail in error.errors())
+            raise SettingsError(said_wrong) from None
+
+
+def run_new(
+    settings: Callable[[], StudySettings],
+    placement: Placement,
+    workers: Workers | None = None,
+    *,
+    as_json: bool,
+) -> None:
     """Make a study and run it."""
     with told():
         checked = settings()
+        if workers is not None:
+            executor = workers.instead_of(checked.executor)
+            checked = checked.model_copy(update={"executor": executor})
         _name_code(checked)
         with _console.status("loading the model"):
             study = create_study(checked, device=placement.device, offload=placement.offload)
@@ -39,14 +76,23 @@ def run_new(settings: Callable[[], StudySettings], placement: Placement, *, as_j
             _run(study, as_json=as_json)
 
 
-def run_on(name: str, storage: Path, placement: Placement, *, as_json: bool) -> None:
+def run_on(
+    name: str, storage: Path, placement: Placement, workers: Workers, *, as_json: bool
+) -> None:
     """Go on with a study."""
     with told():
         folder = locate(name, storage)
-        _name_code(Study.open(folder).settings)
+        settings = stored_settings(Location.of(folder))
+        executor = workers.instead_of(settings.executor)
+        _name_code(settings)
         with driving(Location.of(folder)):
             with _console.status("loading the model"):
-                study = resume_study(folder, device=placement.device, offload=placement.offload)
+                study = resume_study(
+                    folder,
+                    device=placement.device,
+                    offload=placement.offload,
+                    executor=executor,
+                )
             _run(study, as_json=as_json)
 
 

@@ -17,7 +17,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from fabricbo.executors.work import Crashed, Drawn, Report, Tools, Work, perform
+from fabricbo.executors.work import Crashed, Drawn, ExecutorError, Report, Tools, Work, perform
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,10 +31,6 @@ _MOST_STILLBORN = 3
 """Workers in a row that die before they are ready."""
 
 _log = logging.getLogger(__name__)
-
-
-class ExecutorError(RuntimeError):
-    """No workers: they cannot be had, or die before they are ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,7 +387,7 @@ def _keep_off_stdout() -> None:
 
     # There is no public way: `log_to_driver` is about the workers' output only.
     if hasattr(worker, "print_to_stdstream"):
-        worker.print_to_stdstream = _log_lines
+        worker.print_to_stdstream = _log_lines  # type: ignore[assignment]
 
 
 def _log_lines(data: Mapping[str, Any], **_more: object) -> None:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+class ExecutorError(RuntimeError):
+    """No workers: they cannot be had, or die before they are ready."""
+
+
 @dataclass(frozen=True)
 class Tools:
     """What work is done with."""
