@@ -28,7 +28,9 @@ _LOOK = 0.1
 """Seconds that are waited for an answer, before what else has been asked is looked at."""
 _SAY_WAITING = 60.0
 _MOST_STILLBORN = 3
-"""Workers in a row that die before they are ready."""
+"""Workers in a row that may die before they are ready, where none has ever been."""
+_MOST_LOST = 30
+"""The same where some have been: then loading is not what kills them."""
 
 _log = logging.getLogger(__name__)
 
@@ -198,6 +200,7 @@ class _Crew:
         self._busy = 0.0
         self._started = 0
         self._stillborn = 0
+        self._ever_ready = False
         self._waiting: deque[Work] = deque()
         self._reports: queue.Queue[Report | Exception] = queue.Queue()
         self._lock = threading.RLock()
@@ -302,7 +305,7 @@ class _Crew:
             return
         worker.calls.popleft()
         if worker.loading:
-            worker.loading, self._stillborn = False, 0
+            worker.loading, self._stillborn, self._ever_ready = False, 0, True
         elif isinstance(answer, Drawn):
             self._reports.put(replace(answer, worker=worker.name))
         elif answer is not None:
@@ -314,7 +317,7 @@ class _Crew:
     def _lost(self, worker: _Worker, error: Exception) -> None:
         """Replace a worker that died."""
         self._stillborn += worker.loading
-        if self._stillborn >= _MOST_STILLBORN:
+        if self._stillborn >= (_MOST_LOST if self._ever_ready else _MOST_STILLBORN):
             raise ExecutorError(f"workers die before they are ready: {_first_line(error)}")
         self._replace(worker, f"{worker.name} died: {_first_line(error)}")
 

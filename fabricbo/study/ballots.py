@@ -250,8 +250,8 @@ class Ballots:
             questions.c.repeat_of.is_(None),
         )
         with self._reading() as connection:
-            standing, answered = connection.execute(query).one()
-        return standing, answered or 0
+            row = connection.execute(query).one()
+        return row[0], row[1] or 0
 
     def given(self, rater: int) -> int:
         """Return how many answers of a rater stand."""

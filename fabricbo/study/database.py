@@ -7,12 +7,15 @@ transaction to its end, so that what a transaction reads holds until it commits.
 
 import json
 import logging
+import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -29,6 +32,7 @@ from fabricbo.study.location import Location
 from fabricbo.study.migrations import migrate
 
 T = TypeVar("T")
+Values = Mapping[str, Any] | None
 PAUSES = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0)
 """Seconds between the attempts to reach a database that does not answer."""
 _LOCK_SECONDS = 30
@@ -65,9 +69,12 @@ class Database:
         self.engine.dispose()
         self._reader.dispose()
 
-    def reading(self) -> sa.Connection:
-        """Return a connection whose statements each see what is there, and wait for nobody."""
-        return self._reader.connect()
+    def reading(self) -> AbstractContextManager["Readable"]:
+        """Return a connection whose statements each see what is there, and wait for nobody.
+
+        Each is tried again where the connection breaks.
+        """
+        return nullcontext(_Persistent(self)) if self.is_postgres else self._reader.connect()
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
         """Do some reading that sees one state; tried again where the connection breaks.
@@ -80,7 +87,7 @@ class Database:
             with self._snapshot() as connection:
                 return work(connection)
 
-        return self._patiently(reading)
+        return patiently(self.location, reading)
 
     def write(self, work: Callable[[sa.Connection], T]) -> T:
         """Do some writing in one transaction; tried again where the connection breaks.
@@ -98,7 +105,7 @@ class Database:
             with self.engine.begin() as connection:
                 return work(connection)
 
-        return self._patiently(writing)
+        return patiently(self.location, writing)
 
     def write_once(self, work: Callable[[sa.Connection], T]) -> T:
         """Do some writing that must not be done twice; never tried again.
@@ -110,24 +117,20 @@ class Database:
             with self.engine.begin() as connection:
                 return work(connection)
         except sa.exc.OperationalError as error:
-            raise StoreWriteError(self._cannot(error)) from error
+            raise StoreWriteError(_cannot(self.location, error)) from error
 
-    def _patiently(self, work: Callable[[], T]) -> T:
-        pauses = iter(PAUSES if self.is_postgres else ())
-        while True:
-            try:
-                return work()
-            except sa.exc.OperationalError as error:
-                pause = next(pauses, None)
-                if pause is None:
-                    kind = DatabaseGoneError if self.is_postgres else StoreWriteError
-                    raise kind(self._cannot(error)) from error
-                _log.warning("%s does not answer, trying again: %s", self.location, error.orig)
-                time.sleep(pause)
+    def once(self, query: sa.Executable, values: Values = None) -> sa.Result[Any]:
+        """Run one statement that reads, and return all that it found.
 
-    def _cannot(self, error: sa.exc.OperationalError) -> str:
-        said = str(error.orig).strip() or "no answer"
-        return f"{self.location}: {said}. What was stored before is kept; this was not"
+        Raises:
+            DatabaseGoneError: the database has not answered for a minute.
+        """
+
+        def reading() -> sa.Result[Any]:
+            with self._reader.connect() as connection:
+                return connection.execute(query, values).freeze()()
+
+        return patiently(self.location, reading)
 
     @contextmanager
     def _snapshot(self) -> Iterator[sa.Connection]:
@@ -140,6 +143,55 @@ class Database:
                 # One that is broken has nothing to take back, and what broke it is being raised.
                 if not connection.invalidated:
                     _take_back(connection)
+
+
+def patiently(location: Location, work: Callable[[], T]) -> T:
+    """Do something with a database, tried again where the connection breaks.
+
+    Raises:
+        DatabaseGoneError: it has not answered for a minute.
+        StoreWriteError: the file cannot be written.
+    """
+    is_remote = location.database is not None
+    pauses = iter(PAUSES if is_remote else ())
+    while True:
+        try:
+            return work()
+        except sa.exc.OperationalError as error:
+            pause = next(pauses, None)
+            if pause is None:
+                kind = DatabaseGoneError if is_remote else StoreWriteError
+                raise kind(_cannot(location, error)) from error
+            _log.warning("%s does not answer, trying again: %s", location, error.orig)
+            time.sleep(pause)
+
+
+def _cannot(location: Location, error: sa.exc.OperationalError) -> str:
+    said = str(error.orig).strip() or "no answer"
+    return f"{location}: {said}. What was stored before is kept; this was not"
+
+
+class Readable(Protocol):
+    """What statements that read are put to."""
+
+    def execute(self, query: sa.Executable, values: Values = None, /) -> sa.Result[Any]:
+        """Run a statement."""
+
+    def scalar(self, query: sa.Executable, values: Values = None, /) -> Any:
+        """Run a statement, and return the first column of its first row; None without any."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Persistent:
+    """Puts each statement to a connection that works."""
+
+    database: Database
+
+    def execute(self, query: sa.Executable, values: Values = None, /) -> sa.Result[Any]:
+        return self.database.once(query, values)
+
+    def scalar(self, query: sa.Executable, values: Values = None, /) -> Any:
+        return self.database.once(query, values).scalar()
 
 
 def _take_back(connection: sa.Connection) -> None:
@@ -214,9 +266,16 @@ def _creating_file(file: Path) -> Iterator[sa.Connection]:
 def _sqlite(file: Path, *, writes: bool) -> sa.Engine:
     # What only reads has no transaction that would have to be taken back.
     on_return = "rollback" if writes else None
+    unchanging = not writes and _cannot_change(file)
     engine = sa.create_engine(
-        f"sqlite:///{file}", json_serializer=_strict_json, pool_reset_on_return=on_return
+        f"sqlite:///file:{quote(str(file))}?immutable=1&uri=true"
+        if unchanging
+        else f"sqlite:///{file}",
+        json_serializer=_strict_json,
+        pool_reset_on_return=on_return,
     )
+    if unchanging:
+        return engine
 
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -233,6 +292,16 @@ def _sqlite(file: Path, *, writes: bool) -> sa.Engine:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _cannot_change(file: Path) -> bool:
+    """Tell whether a store lies where nothing can be written, and nothing waits in its log.
+
+    SQLite reads a store with a log only where it can write beside it, unless it is told so.
+    """
+    log = file.with_name(f"{file.name}-wal")
+    waits = log.exists() and log.stat().st_size > 0
+    return not waits and file.is_file() and not os.access(file.parent, os.W_OK)
 
 
 def _postgres(url: str, name: str, *, writes: bool) -> sa.Engine:

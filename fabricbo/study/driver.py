@@ -10,13 +10,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
-from fabricbo.study.database import connect
-from fabricbo.study.errors import DatabaseGoneError, StudyInUseError
+from fabricbo.study.database import connect, patiently
+from fabricbo.study.errors import StudyInUseError
 from fabricbo.study.location import Location
 
 LOCK_NAME = "driver.lock"
@@ -62,22 +63,28 @@ def driving(location: Location) -> Iterator[None]:
 @contextmanager
 def _driving_in_database(location: Location) -> Iterator[None]:
     """Hold a lock that the database gives up when this connection ends."""
-    key = {"name": f"fabricbo draws for {location.schema}"}
     engine = connect(location, writes=False)
     try:
-        with engine.connect() as connection:
-            about = f"fabricbo {os.getpid()} on {socket.gethostname()}"
-            connection.execute(_CALL_ME, {"name": about[:63]})
-            if not connection.scalar(_LOCK, key):
-                raise StudyInUseError(
-                    f"{location} is being drawn for by {connection.scalar(_WHO, key) or 'another'}"
-                    "; wait for it or stop it, it keeps everything"
-                )
-            yield
-    except sa.exc.OperationalError as error:
-        raise DatabaseGoneError(f"{location}: {error.orig}") from error
+        connection = patiently(location, partial(_lock, engine, location))
+        yield
+        connection.close()
     finally:
-        engine.dispose()
+        engine.dispose()  # and with the connection goes the lock
+
+
+def _lock(engine: sa.Engine, location: Location) -> sa.Connection:
+    """Return the connection that holds the lock."""
+    key = {"name": f"fabricbo draws for {location.schema}"}
+    connection = engine.connect()
+    about = f"fabricbo {os.getpid()} on {socket.gethostname()}"
+    connection.execute(_CALL_ME, {"name": about[:63]})
+    if connection.scalar(_LOCK, key):
+        return connection
+    who = connection.scalar(_WHO, key) or "another process"
+    connection.close()
+    raise StudyInUseError(
+        f"{location} is being drawn for by {who}; wait for it or stop it, it keeps everything"
+    )
 
 
 _CALL_ME = sa.text("SELECT set_config('application_name', :name, false)")
