@@ -87,7 +87,12 @@ class Runner:
         """Tell the study what has been heard; returns the trial where that was the end of it."""
         study, trial = self._study, self._running[report.key]
         if isinstance(report, Drawn):
-            study.keep_images(trial, report.images, drawn_with=report.environment)
+            study.keep_images(
+                trial,
+                report.images,
+                drawn_with=report.environment,
+                worker=report.worker or None,
+            )
             return None
         del self._running[report.key]
         if isinstance(report, Scored):

@@ -295,14 +295,21 @@ class Study:
         images: Sequence["Image"],
         *,
         drawn_with: Environment | None = None,
+        worker: str | None = None,
     ) -> None:
         """Store the images of a trial that is going to be scored, so that they are not lost.
+
+        Args:
+            trial: which.
+            images: one a prompt and seed, prompt after prompt.
+            drawn_with: what the images depend on besides the trial, if known; see `Described`.
+            worker: who drew them, if known.
 
         Raises:
             TrialStateError: it is over, or somebody else has claimed it.
             ValueError: other images than those that a person judged.
         """
-        self._rows.keep_images(trial, self._save(trial, images), drawn_with)
+        self._rows.keep_images(trial, self._save(trial, images), drawn_with, worker)
 
     def tell(
         self,

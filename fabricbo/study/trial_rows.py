@@ -152,7 +152,11 @@ class TrialRows:
         self._change(_Change(trial, TrialStatus.RUNNING, {}, _PENDING, 1, worker))
 
     def keep_images(
-        self, trial: Trial, images: Sequence[str], environment: Environment | None
+        self,
+        trial: Trial,
+        images: Sequence[str],
+        environment: Environment | None,
+        worker: str | None = None,
     ) -> None:
         """Store that a trial is drawn, and is going to be scored.
 
@@ -161,7 +165,9 @@ class TrialRows:
         """
         columns = {"images": list(images)}
         drawn = TrialStatus.DRAWN
-        self._change(_Change(trial, drawn, columns, _PENDING, environment=environment))
+        self._change(
+            _Change(trial, drawn, columns, _PENDING, worker=worker, environment=environment)
+        )
 
     def finish(
         self,
