@@ -1,0 +1,153 @@
+"""What feedback costs: plain sampling, ours cold and warm, and the authors' way, side by side.
+
+    python -m experiments.bench_sampler                    # Stable Diffusion 1.5's size
+    python -m experiments.bench_sampler --references 2,8 --images 1 --json
+    python -m experiments.bench_sampler --smoke
+
+One guided evaluation of a U-Net with random parameters, by number of references (half liked, half
+disliked) and of images. `cold` meets its references for the first time, `warm` has met them at this
+step before, as all trials of a study after the first do; `authors` is what the FABRIC authors'
+implementation computes, written anew here. All see the same inputs, and their results are compared
+before anything is timed. Seconds are medians; memory is the most that an evaluation holds at once
+besides the U-Net, what is kept from one to the next (`warm`) included.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from experiments.sampler_speed.cost import peak_bytes, side_by_side
+from experiments.sampler_speed.unet import random_unet
+from experiments.sampler_speed.ways import Cell, Ways
+
+NAMES = ("plain", "cold", "warm", "authors")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured for so many references and images."""
+
+    references: int
+    images: int
+    plain: float
+    cold: float
+    warm: float
+    authors: float
+    plain_bytes: int
+    cold_bytes: int
+    warm_bytes: int
+    authors_bytes: int
+
+
+def measure(ways: Ways, cell: Cell, rounds: int) -> Row:
+    """Compare the results of all ways, then time and weigh them.
+
+    Raises:
+        AssertionError: two ways do not compute the same.
+    """
+    several = {name: getattr(ways, name) for name in NAMES}
+    _check(ways)
+    seconds = side_by_side(several, rounds)
+    held = {"warm": ways.held}
+    weighed = {
+        f"{name}_bytes": peak_bytes(way) + held.get(name, 0) for name, way in several.items()
+    }
+    return Row(cell.references, cell.images, **seconds, **weighed)
+
+
+def _check(ways: Ways) -> None:
+    theirs, cold, warm = ways.authors(), ways.cold(), ways.warm()
+    for ours in (cold, warm, ways.warm()):
+        if _difference(ours, theirs) > (1e-4 if ours.dtype == torch.float32 else 2e-2):
+            raise AssertionError(f"results differ by {_difference(ours, theirs):.1e}")
+
+
+def _difference(one: Tensor, other: Tensor) -> float:
+    return float((one - other).norm() / other.norm())
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Return a table in Markdown: seconds of plain sampling, the others by it."""
+    names = " | ".join(NAMES)
+    lines = [f"| references | images | {names} | MB: {names} |", "|---" * 10 + "|"]
+    for row in rows:
+        ratios = " | ".join(f"{getattr(row, n) / row.plain:.2f} x" for n in NAMES[1:])
+        megabytes = " | ".join(f"{getattr(row, f'{n}_bytes') / 1e6:.0f}" for n in NAMES)
+        lines.append(
+            f"| {row.references} | {row.images} | {row.plain:.3f} s | {ratios} | {megabytes} |"
+        )
+    return lines
+
+
+def figure(rows: Sequence[Row], file: Path) -> None:
+    """Draw cost against the number of references, for one image."""
+    import matplotlib.pyplot as plt
+
+    one = [row for row in rows if row.images == min(r.images for r in rows)]
+    found, axes = plt.subplots(figsize=(5.5, 3.4), layout="constrained")
+    for name in NAMES[1:]:
+        axes.plot(
+            [row.references for row in one],
+            [getattr(row, name) / row.plain for row in one],
+            marker="o",
+            label=name,
+        )
+    axes.axhline(1, color="grey", linewidth=0.8)
+    axes.set_xlabel("references")
+    axes.set_ylabel("seconds by those of plain sampling")
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    found.savefig(file, dpi=120)
+    plt.close(found)
+
+
+def main() -> None:
+    """Parse the command line, measure, print."""
+    options = _options()
+    torch.set_num_threads(options.threads)
+    device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
+    unet = random_unet("tiny" if options.smoke else "sd15", 16 if options.smoke else 32, device)
+    rows = []
+    for images in options.images:
+        for references in options.references:
+            cell = Cell(references, images)
+            rows.append(measure(Ways(unet, cell), cell, options.rounds))
+            print(table(rows)[-1], file=sys.stderr)
+    if options.figure:
+        figure(rows, options.figure)
+    if options.json:
+        print(json.dumps({"device": device, "rows": [asdict(row) for row in rows]}))
+    else:
+        print("\n".join(table(rows)))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+    def numbers(text: str) -> list[int]:
+        return [int(number) for number in text.split(",")]
+
+    parser.add_argument("--references", type=numbers, default=[1, 2, 4, 8, 16])
+    parser.add_argument("--images", type=numbers, default=[1, 4])
+    parser.add_argument("--rounds", type=int, default=5, help="each way is timed so often")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--cpu", action="store_true", help="even where there is a GPU")
+    parser.add_argument("--figure", type=Path, help="draw cost by references into this file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--smoke", action="store_true", help="a small U-Net, two cells")
+    options = parser.parse_args()
+    if options.smoke:
+        options.references, options.images, options.rounds = [1, 4], [1], 1
+    return options
+
+
+if __name__ == "__main__":
+    main()
