@@ -5,6 +5,7 @@ Everything that can be wrong is checked before the first network is loaded.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -160,6 +161,8 @@ def _parts_on_ray(
     """Return parts of which the proposer is here, and all that holds networks is elsewhere."""
     from fabricbo.executors.ray_workers import RayExecutor, RayOptions
 
+    if find_spec("ray") is None:
+        raise SettingsError('executor: needs Ray: pip install "fabricbo[ray]"')
     options = RayOptions(**settings.executor.model_dump(exclude={"kind"}))
     executor = RayExecutor(partial(load_tools, settings, given, placement), options)
     executor.load()

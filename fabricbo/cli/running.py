@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from fabricbo.cli.errors import told
-from fabricbo.cli.interrupts import Asked, finishing
+from fabricbo.cli.errors import stopped_by, told
+from fabricbo.cli.interrupts import Asked, ending, finishing
+from fabricbo.cli.logs import messages, name_study, say
 from fabricbo.cli.reading import locate
 from fabricbo.cli.wording import heldout_lines, missed_bounds, outcome, trial_line
 from fabricbo.compose import create_study, resume_study
@@ -28,8 +29,7 @@ from fabricbo.study.location import Location
 from fabricbo.study.settings import ExecutorSettings
 from fabricbo.study.store import stored_settings
 
-# Prompts, names and reasons are text, not markup.
-_console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+_console = messages()
 _results = Console(highlight=False, markup=False, emoji=False)
 
 
@@ -64,8 +64,9 @@ def run_new(
     as_json: bool,
 ) -> None:
     """Make a study and run it."""
-    with told():
+    with told(), ending():
         checked = settings()
+        name_study(checked.name)
         if workers is not None:
             executor = workers.instead_of(checked.executor)
             checked = checked.model_copy(update={"executor": executor})
@@ -80,9 +81,10 @@ def run_on(
     name: str, storage: Path, placement: Placement, workers: Workers, *, as_json: bool
 ) -> None:
     """Go on with a study."""
-    with told():
+    with told(), ending():
         folder = locate(name, storage)
         settings = stored_settings(Location.of(folder))
+        name_study(settings.name)
         executor = workers.instead_of(settings.executor)
         _name_code(settings)
         with driving(Location.of(folder)):
@@ -102,30 +104,20 @@ def _name_code(settings: StudySettings) -> None:
     named += [part for one in named for part in one.parts]
     for one in named:
         if ":" in one.name:
-            _console.print(f"objective {one.name} is code, and is run", soft_wrap=True)
+            say(_console, f"objective {one.name} is code, and is run")
 
 
 def _run(study: Study, *, as_json: bool) -> None:
     began = time.monotonic()
     try:
-        with finishing(_tell_stopping) as asked:
-            if study.settings.objective or study.settings.rating is None:
-                _search(study, asked)
-            else:
-                _work(study, asked)
-        if asked():
-            raise KeyboardInterrupt
-        if study.heldout is None:
-            with _console.status("drawing baseline and best with fresh seeds"):
-                study.hold_out()
-        with _console.status("writing the page"):
-            page = write_report(study)
+        with ending():  # again: Ray has a handler of its own
+            page = _draw_all(study)
     except RepeatedFailureError:
         write_report(study)
         raise
-    except KeyboardInterrupt:
-        _console.print(f"stopped; everything is kept. Go on with: fabricbo resume {study.folder}")
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as stop:
+        say(_console, f"stopped; everything is kept. Go on with: fabricbo resume {study.folder}")
+        raise typer.Exit(stopped_by(stop)) from None
     if as_json:
         print(json.dumps(outcome(study, time.monotonic() - began, page), allow_nan=False))
     else:
@@ -134,16 +126,35 @@ def _run(study: Study, *, as_json: bool) -> None:
         _results.print(f"page: {page}", soft_wrap=True)
 
 
+def _draw_all(study: Study) -> Path:
+    """Do what is left, and return the page.
+
+    Raises:
+        KeyboardInterrupt: somebody has stopped it.
+    """
+    with finishing(_tell_stopping) as asked:
+        if study.settings.objective or study.settings.rating is None:
+            _search(study, asked)
+        else:
+            _work(study, asked)
+    asked.stop()
+    if study.heldout is None:
+        with _console.status("drawing baseline and best with fresh seeds"):
+            study.hold_out()
+    with _console.status("writing the page"):
+        return write_report(study)
+
+
 def _tell_stopping() -> None:
-    _console.print("stopping after the trial in flight; Ctrl-C again stops at once")
+    say(_console, "stopping after the trial in flight; once more stops at once")
 
 
 def _work(study: Study, asked: Asked) -> None:
     """Draw and choose questions until people have answered all of them."""
-    _console.print(
+    say(
+        _console,
         "people judge this study: have them do so with `fabricbo serve "
         f"{study.folder}` or `fabricbo rate {study.folder}`, while this goes on",
-        soft_wrap=True,
     )
     planned_questions = planned(study.settings)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
@@ -152,7 +163,7 @@ def _work(study: Study, asked: Asked) -> None:
 
         def on_event(event: Event) -> None:
             if event.trial is not None:
-                bar.console.print(trial_line(event.trial, study))
+                say(bar.console, trial_line(event.trial, study), trial=event.trial.index)
             found = event.progress
             said = f"{found.answered} of {found.planned} questions answered, {found.waiting} wait"
             bar.update(task, completed=found.answered, description=said)
@@ -179,7 +190,7 @@ def _search(study: Study, asked: Asked) -> None:
         task = progress.add_task("round 1", total=study.planned_trials, completed=done)
 
         def on_trial(trial: Trial) -> None:
-            progress.console.print(trial_line(trial, study))
+            say(progress.console, trial_line(trial, study), trial=trial.index)
             description = f"round {trial.round} of {study.settings.rounds}"
             progress.update(task, advance=1, description=description)
 

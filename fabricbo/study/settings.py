@@ -295,6 +295,12 @@ class StudySettings(CheckedSettings):
         return "seconds" if "denoising_steps" in self.space.to_space().domains else "trials"
 
     @property
+    def questions_a_round(self) -> int:
+        """How many questions people are asked in a round, besides repeats and gold checks."""
+        asked = None if self.rating is None else self.rating.questions
+        return asked or self.trials
+
+    @property
     def prompt_text(self) -> str:
         """The prompts as people read them."""
         return " / ".join(self.prompts)

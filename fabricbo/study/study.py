@@ -18,7 +18,7 @@ from fabricbo.scoring import asks_for_baseline
 from fabricbo.space import ActionSpace
 from fabricbo.study.ballots import Ballots
 from fabricbo.study.database import Database
-from fabricbo.study.driver import driving
+from fabricbo.study.driver import Driver, driver_of, driving
 from fabricbo.study.earlier import comparable_trials
 from fabricbo.study.errors import NameInUseError, StudyCompleteError
 from fabricbo.study.failures import FailuresInARow
@@ -243,6 +243,11 @@ class Study:
         return self._rows.events()
 
     @property
+    def driver(self) -> Driver | None:
+        """Who draws for it; None where nobody does."""
+        return driver_of(self._database)
+
+    @property
     def reporters(self) -> Mapping[str, Objective]:
         """What scores baseline and best only, by name."""
         return self._needed_parts().reporters
@@ -295,14 +300,21 @@ class Study:
         images: Sequence["Image"],
         *,
         drawn_with: Environment | None = None,
+        worker: str | None = None,
     ) -> None:
         """Store the images of a trial that is going to be scored, so that they are not lost.
+
+        Args:
+            trial: which.
+            images: as for `tell`.
+            drawn_with: as for `tell`.
+            worker: who drew them, where there are several.
 
         Raises:
             TrialStateError: it is over, or somebody else has claimed it.
             ValueError: other images than those that a person judged.
         """
-        self._rows.keep_images(trial, self._save(trial, images), drawn_with)
+        self._rows.keep_images(trial, self._save(trial, images), drawn_with, worker)
 
     def tell(
         self,
@@ -354,7 +366,7 @@ class Study:
             TrialStateError: the trial is over.
             ValueError: other images than those that a person judged.
         """
-        _log.warning("trial %d failed: %s", trial.index, reason)
+        _log.warning("trial %d failed: %s", trial.index, reason, extra=_about(trial))
         saved = self._save(trial, images) if images else ()
         self._rows.lose(trial, TrialStatus.FAILED, reason, saved)
 
@@ -364,7 +376,7 @@ class Study:
         Raises:
             TrialStateError: the trial is over, or somebody else has claimed it.
         """
-        _log.warning("trial %d was given up: %s", trial.index, reason)
+        _log.warning("trial %d was given up: %s", trial.index, reason, extra=_about(trial))
         self._rows.lose(trial, TrialStatus.ABANDONED, reason)
 
     def _save(self, trial: Trial, images: Sequence["Image"]) -> tuple[str, ...]:
@@ -610,7 +622,7 @@ class Study:
         try:
             return [self.images.load(image) for image in trial.images]
         except (OSError, ValueError) as error:
-            _log.warning("trial %d is drawn again: %s", trial.index, error)
+            _log.warning("trial %d is drawn again: %s", trial.index, error, extra=_about(trial))
             return []
 
     def hand_images(self, prompt: str) -> list["Image"]:
@@ -660,3 +672,8 @@ class Study:
         opened = Round(index, seeds, grown_pool(current, chosen, self.images.load))
         self._store.open_round(opened)
         return opened
+
+
+def _about(trial: Trial) -> dict[str, int]:
+    """Return what a log record says of a trial besides its message."""
+    return {"trial": trial.index, "attempt": trial.attempt}
