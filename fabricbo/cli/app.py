@@ -38,6 +38,14 @@ RayAddress = Annotated[
     str | None, typer.Option("--address", help="Of a Ray cluster: auto, or ray://HOST:PORT.")
 ]
 
+Log = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="jsonl, tensorboard, wandb, mlflow, trackio, module:name or file.py:name: also tell "
+        "that logger what becomes of the study; may repeat."
+    ),
+]
+
 DEFAULT_STORAGE = Path("studies")
 
 
@@ -106,15 +114,16 @@ def run(
     executor: Executor = None,
     workers: WorkerCount = None,
     address: RayAddress = None,
+    log: Log = None,
     as_json: Json = False,
 ) -> None:
     """Make a study from a file and run it."""
-    from fabricbo.cli.running import Workers, run_new
+    from fabricbo.cli.running import How, run_new
     from fabricbo.scoring import Placement
     from fabricbo.study.file import read_study_file
 
-    who = Workers(executor, workers, address)
-    run_new(lambda: read_study_file(file), Placement(device, offload), who, as_json=as_json)
+    how = How(executor, workers, address, tuple(log or ()))
+    run_new(lambda: read_study_file(file), Placement(device, offload), how, as_json=as_json)
 
 
 @app.command()
@@ -126,14 +135,15 @@ def resume(
     executor: Executor = None,
     workers: WorkerCount = None,
     address: RayAddress = None,
+    log: Log = None,
     as_json: Json = False,
 ) -> None:
     """Go on with a study that was stopped."""
-    from fabricbo.cli.running import Workers, run_on
+    from fabricbo.cli.running import How, run_on
     from fabricbo.scoring import Placement
 
-    who = Workers(executor, workers, address)
-    run_on(study, storage, Placement(device, offload), who, as_json=as_json)
+    how = How(executor, workers, address, tuple(log or ()))
+    run_on(study, storage, Placement(device, offload), how, as_json=as_json)
 
 
 @app.command(name="list")

@@ -44,6 +44,7 @@ def _structured(*, verbose: bool) -> None:
     if not verbose:
         handler.addFilter(_ours_or_serious)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.setLoggerClass(_ToRoot)
 
 
 def _ours_or_serious(record: logging.LogRecord) -> bool:
@@ -52,6 +53,15 @@ def _ours_or_serious(record: logging.LogRecord) -> bool:
 
 class _JsonHandler(logging.StreamHandler):  # type: ignore[type-arg]  # of whatever stderr is
     """Tells that log lines are for programs."""
+
+
+class _ToRoot(logging.Logger):
+    """Leaves out the handlers that libraries add to theirs, which write text."""
+
+    def callHandlers(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        for handler in logging.getLogger().handlers:
+            if record.levelno >= handler.level:
+                handler.handle(record)
 
 
 class JsonLine(logging.Formatter):

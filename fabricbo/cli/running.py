@@ -26,50 +26,55 @@ from fabricbo.study import RepeatedFailureError, SettingsError, Study, StudySett
 from fabricbo.study.checked import explain
 from fabricbo.study.driver import driving
 from fabricbo.study.location import Location
-from fabricbo.study.settings import ExecutorSettings
 from fabricbo.study.store import stored_settings
 
+_IN_HASTE = 1.0
+"""Seconds that loggers may take once somebody has pressed Ctrl-C."""
 _console = messages()
 _results = Console(highlight=False, markup=False, emoji=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Workers:
-    """Who draws, where the command says so in place of the study."""
+class How:
+    """Who draws and who is told, where the command says so beside the study."""
 
     kind: str | None = None
     count: int | None = None
     address: str | None = None
+    loggers: tuple[str, ...] = ()
+    """Names of those that are told too."""
 
-    def instead_of(self, executor: ExecutorSettings) -> ExecutorSettings:
-        """Return the study's own, with what the command says.
+    def in_place_of(self, settings: StudySettings) -> StudySettings:
+        """Return the study's own settings, with what the command says.
 
         Raises:
             SettingsError: no such kind, or no such number.
         """
         said = {"kind": self.kind, "workers": self.count, "address": self.address}
         given = {name: value for name, value in said.items() if value is not None}
+        known = {one.name for one in settings.loggers}
+        new = [name for name in dict.fromkeys(self.loggers) if name not in known]
+        whole = settings.model_dump(mode="json")
+        whole["executor"] |= given
+        whole["loggers"] += [{"name": name} for name in new]
         try:
-            return ExecutorSettings.model_validate({**executor.model_dump(), **given})
+            return StudySettings.model_validate(whole)
         except ValidationError as error:
-            said_wrong = "; ".join(f"executor.{explain(detail)}" for detail in error.errors())
+            said_wrong = "; ".join(explain(detail) for detail in error.errors())
             raise SettingsError(said_wrong) from None
 
 
 def run_new(
     settings: Callable[[], StudySettings],
     placement: Placement,
-    workers: Workers | None = None,
+    how: How | None = None,
     *,
     as_json: bool,
 ) -> None:
     """Make a study and run it."""
     with told(), ending():
-        checked = settings()
+        checked = (how or How()).in_place_of(settings())
         name_study(checked.name)
-        if workers is not None:
-            executor = workers.instead_of(checked.executor)
-            checked = checked.model_copy(update={"executor": executor})
         _name_code(checked)
         with _console.status("loading the model"):
             study = create_study(checked, device=placement.device, offload=placement.offload)
@@ -77,15 +82,12 @@ def run_new(
             _run(study, as_json=as_json)
 
 
-def run_on(
-    name: str, storage: Path, placement: Placement, workers: Workers, *, as_json: bool
-) -> None:
+def run_on(name: str, storage: Path, placement: Placement, how: How, *, as_json: bool) -> None:
     """Go on with a study."""
     with told(), ending():
         folder = locate(name, storage)
-        settings = stored_settings(Location.of(folder))
+        settings = how.in_place_of(stored_settings(Location.of(folder)))
         name_study(settings.name)
-        executor = workers.instead_of(settings.executor)
         _name_code(settings)
         with driving(Location.of(folder)):
             with _console.status("loading the model"):
@@ -93,7 +95,7 @@ def run_on(
                     folder,
                     device=placement.device,
                     offload=placement.offload,
-                    executor=executor,
+                    how=settings,
                 )
             _run(study, as_json=as_json)
 
@@ -102,9 +104,11 @@ def _name_code(settings: StudySettings) -> None:
     """Say which code the settings run, before it runs."""
     named = [*settings.objective, *settings.report_with]
     named += [part for one in named for part in one.parts]
-    for one in named:
-        if ":" in one.name:
-            say(_console, f"objective {one.name} is code, and is run")
+    code = [("objective", one.name) for one in named]
+    code += [("logger", one.name) for one in settings.loggers]
+    for what, name in code:
+        if ":" in name:
+            say(_console, f"{what} {name} is code, and is run")
 
 
 def _run(study: Study, *, as_json: bool) -> None:
@@ -116,6 +120,7 @@ def _run(study: Study, *, as_json: bool) -> None:
         write_report(study)
         raise
     except KeyboardInterrupt as stop:
+        study.close(_IN_HASTE)  # loggers are told the rest next time
         say(_console, f"stopped; everything is kept. Go on with: fabricbo resume {study.folder}")
         raise typer.Exit(stopped_by(stop)) from None
     if as_json:
@@ -124,6 +129,7 @@ def _run(study: Study, *, as_json: bool) -> None:
         for line in (*missed_bounds(study), *heldout_lines(study)):
             _results.print(line, soft_wrap=True)
         _results.print(f"page: {page}", soft_wrap=True)
+    study.close()
 
 
 def _draw_all(study: Study) -> Path:
