@@ -14,19 +14,37 @@ import pytest
 
 from fabricbo.cli.statuses import Status, status_of
 from fabricbo.executors import ExecutorError
-from fabricbo.study import Study
 from fabricbo.study.errors import DatabaseGoneError, StoreWriteError
 from tests.fakes import fake_study
-from tests.test_cli import STUDY, place, study_file
 from tests.test_driver import holder
 
-__all__ = ["place"]  # a fixture
 COMMAND = [sys.executable, "-m", "fabricbo"]
+FAKED = """
+import sys, time
+from fabricbo import compose
+from fabricbo.cli import main
+from fabricbo.study import Parts, Study
+from tests.fakes import ColourSampler, UnitProposer, redness
+seconds = float(sys.argv.pop(1))
+def slow(images, prompt):
+    if seconds < 0:
+        raise ValueError("broken")
+    time.sleep(seconds)
+    return redness(images, prompt)
+parts = Parts(UnitProposer(), ColourSampler(), {"redness": slow})
+compose.resume_study = lambda folder, **_: Study.open(folder, parts)
+main()
+"""
+"""The command itself, with parts that load in no time; its objective takes so many seconds."""
 
 
-def ended(*arguments: object, **environment: str) -> tuple[int, str]:
+def faked(seconds: float) -> list[str]:
+    return [sys.executable, "-c", FAKED, str(seconds)]
+
+
+def ended(*arguments: object, command: list[str] = COMMAND, **environment: str) -> tuple[int, str]:
     done = subprocess.run(
-        [*COMMAND, *map(str, arguments)],
+        [*command, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=200,
@@ -56,9 +74,10 @@ def test_no_such_option() -> None:
     assert ended("list", "--nonsense")[0] == Status.USAGE
 
 
-def test_three_failures(place) -> None:
-    file = study_file(place, "ends-failing", STUDY.replace(":brightness", ":broken"))
-    assert ended("run", file)[0] == Status.FAILURES
+def test_three_failures(tmp_path) -> None:
+    study = fake_study(tmp_path)
+    status, said = ended("resume", study.folder, command=faked(-1))
+    assert (status, "3 trials in a row failed" in said) == (Status.FAILURES, True)
 
 
 def test_another_process_draws(tmp_path) -> None:
@@ -93,31 +112,30 @@ def test_what_is_worth_another_try(error: Exception, status: Status) -> None:
     assert status_of(error) is status
 
 
-STOPS = {
-    "Ctrl-C once": ([signal.SIGINT], 130),
-    "SIGTERM once": ([signal.SIGTERM], 143),
-    "SIGTERM, then Ctrl-C": ([signal.SIGTERM, signal.SIGINT], 130),
-    "SIGTERM twice": ([signal.SIGTERM, signal.SIGTERM], 143),
-}
+STOPS = [
+    pytest.param([signal.SIGTERM], 143, id="SIGTERM once"),
+    pytest.param([signal.SIGTERM, signal.SIGINT], 130, id="SIGTERM, then Ctrl-C"),
+    # Ctrl-C once and twice: also in test_cli, on a real pipeline.
+    pytest.param([signal.SIGINT], 130, id="Ctrl-C once", marks=pytest.mark.slow),
+    pytest.param([signal.SIGTERM] * 2, 143, id="SIGTERM twice", marks=pytest.mark.slow),
+]
 
 
-@pytest.mark.parametrize(("signals", "status"), STOPS.values(), ids=STOPS)
-def test_stopped_and_resumable(place, signals: list[int], status: int) -> None:
+@pytest.mark.parametrize(("signals", "status"), STOPS)
+def test_stopped_and_resumable(tmp_path, signals: list[int], status: int) -> None:
     """The first finishes the trial in flight, the second leaves it; log lines are JSON."""
-    name = "-".join(["ends", *(signal.Signals(one).name.lower() for one in signals)])
-    folder, file = place / "studies" / name, study_file(place, name)
+    study = fake_study(tmp_path)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
-        [*COMMAND, "--log-format", "json", "run", str(file)],
-        env={**os.environ, "SCORE_SECONDS": "2"},
+        [*faked(1.0), "--log-format", "json", "resume", str(study.folder), "--log", "jsonl"],
         stderr=subprocess.PIPE,
         text=True,
     )
     signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 120
-    while not (folder / "study.db").exists() or len(Study.open(folder).trials) < 2:
+    while len(study.trials) < 2:
         assert time.monotonic() < deadline, process.poll()
-        time.sleep(0.1)
+        time.sleep(0.05)
     lines = []
     for number in signals:
         process.send_signal(number)
@@ -127,15 +145,15 @@ def test_stopped_and_resumable(place, signals: list[int], status: int) -> None:
     lines += process.stderr.read().splitlines()
     assert process.wait(60) == status
     records = [json.loads(line) for line in lines]
-    assert {record["study"] for record in records} == {name}
+    assert {record["study"] for record in records} == {"fake"}
     trials = [record for record in records if record.get("trial") == 0]
     assert trials[0]["message"].startswith("trial   0")
     assert re.fullmatch(r"20\d\d-\S+\+00:00", trials[0]["time"])
     assert (trials[0]["level"], trials[0]["logger"]) == ("info", "fabricbo.cli")
     assert "fabricbo resume" in records[-1]["message"]
-    statuses = [trial.status for trial in Study.open(folder).trials]
+    statuses = [trial.status for trial in study.trials]
     assert any(one.is_pending for one in statuses) == (len(signals) == 2)
-    assert ended("resume", folder)[0] == Status.DONE
+    assert ended("resume", study.folder, command=faked(0))[0] == Status.DONE
 
 
 def test_errors_are_log_lines_too(tmp_path) -> None:
