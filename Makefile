@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/fabricbo demo
 
-test: $(STAMP) chromium postgres
+test: $(STAMP) chromium postgres loggers
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 lint: $(STAMP)
@@ -44,5 +44,13 @@ postgres:
 	  sh .ci/install-package postgresql || \
 	  echo "no PostgreSQL: its tests are left out; install it and run 'make test' again"
 
+# Loggers whose libraries want older versions of what we use: an environment on top of ours, which
+# only their tests use.
+LOGGERS := .venv-loggers
+.PHONY: loggers
+loggers: $(STAMP)
+	@test -f $(LOGGERS)/.installed -a $(LOGGERS)/.installed -nt $(STAMP) || sh .ci/install-loggers $(BIN) $(LOGGERS) || \
+	  echo "no MLflow, no trackio: their tests are left out; 'make test' tries again"
+
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) $(LOGGERS) dist build

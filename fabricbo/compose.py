@@ -4,13 +4,15 @@ Everything that can be wrong is checked before the first network is loaded.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fabricbo.assessment import Analysed
 from fabricbo.executors import InlineExecutor, Tools
-from fabricbo.protocols import Objective, Proposer, Sampler
+from fabricbo.protocols import Logger, Objective, Proposer, Sampler
 from fabricbo.scoring import Part, Placement, load_objective, prepare
 from fabricbo.study import (
     NameInUseError,
@@ -24,7 +26,7 @@ from fabricbo.study.location import Location, is_study
 from fabricbo.study.measures import study_measures
 from fabricbo.study.parts import objectives_by_name
 from fabricbo.study.pool import check_pool, read_pool
-from fabricbo.study.settings import ExecutorSettings, ObjectiveSettings, check_settings
+from fabricbo.study.settings import ObjectiveSettings, check_settings
 from fabricbo.study.store import stored_settings
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def create_study(
     objective: Objective | Mapping[str, Objective] | None = None,
     device: str = "auto",
     offload: bool = False,
+    loggers: Logger | Sequence[Logger] = (),
 ) -> Study:
     """Make a new study, ready to run.
 
@@ -49,9 +52,11 @@ def create_study(
         objective: a callable in place of what the settings name, or several by name.
         device: `auto`, `cpu`, `cuda` or `mps`; objectives that hold a network use it too.
         offload: whether those networks leave the device while the sampler draws.
+        loggers: who is told what becomes of it, besides those that the settings name.
 
     Raises:
         SettingsError: a setting is wrong.
+        LoggerError: a logger cannot be loaded.
         NameInUseError: there is a study of that name already.
         ObjectiveError: the objective cannot be loaded.
         ValueError: pool or checkpoint cannot be used.
@@ -66,7 +71,8 @@ def create_study(
     pool = () if settings.pool.folder is None else read_pool(settings.pool.folder)
     check_pool(settings, pool)
     earlier = None if settings.start_from is None else _earlier(settings, settings.start_from)
-    parts = load_parts(settings, objective, Placement(device, offload))
+    told = _loggers(settings, loggers)
+    parts = replace(load_parts(settings, objective, Placement(device, offload)), loggers=told)
     return Study.create(settings, parts, pool, earlier)
 
 
@@ -76,7 +82,8 @@ def resume_study(
     objective: Objective | Mapping[str, Objective] | None = None,
     device: str = "auto",
     offload: bool = False,
-    executor: ExecutorSettings | None = None,
+    how: StudySettings | None = None,
+    loggers: Logger | Sequence[Logger] = (),
 ) -> Study:
     """Open a study, ready to go on; an objective that was handed over must be so again.
 
@@ -85,7 +92,8 @@ def resume_study(
         objective: a callable in place of what the settings name, or several by name.
         device: `auto`, `cpu`, `cuda` or `mps`; objectives that hold a network use it too.
         offload: whether those networks leave the device while the sampler draws.
-        executor: who draws and scores from now on, in place of what the settings say.
+        how: its settings with another executor or other loggers; nothing else of it counts.
+        loggers: who is told what becomes of it, besides those that the settings name.
 
     Raises:
         NotAStudyError: there is none, or it cannot be read.
@@ -93,9 +101,30 @@ def resume_study(
         FileNotFoundError: the checkpoint is neither here nor can it be fetched.
     """
     settings = stored_settings(Location.of(folder))
-    if executor is not None:
-        settings = settings.model_copy(update={"executor": executor})
-    return Study.open(folder, load_parts(settings, objective, Placement(device, offload)))
+    if how is not None:
+        new = {"executor": how.executor, "loggers": how.loggers}
+        settings = settings.model_copy(update=new)
+    told = _loggers(settings, loggers)
+    parts = load_parts(settings, objective, Placement(device, offload))
+    return Study.open(folder, replace(parts, loggers=told))
+
+
+def _loggers(settings: StudySettings, given: Logger | Sequence[Logger]) -> dict[str, Logger]:
+    """Return who is told, by names that stay the same when the study is resumed.
+
+    Raises:
+        LoggerError: one cannot be loaded.
+    """
+    from fabricbo.loggers import load_logger
+
+    found = {one.called: load_logger(one.name, one.options) for one in settings.loggers}
+    several = given if isinstance(given, Sequence) else (given,)
+    for one in several:
+        name, number = type(one).__name__, 1
+        while (label := name if number == 1 else f"{name}-{number}") in found:
+            number += 1
+        found[label] = one
+    return found
 
 
 def _earlier(settings: StudySettings, folder: Path) -> Study:
@@ -160,6 +189,8 @@ def _parts_on_ray(
     """Return parts of which the proposer is here, and all that holds networks is elsewhere."""
     from fabricbo.executors.ray_workers import RayExecutor, RayOptions
 
+    if find_spec("ray") is None:
+        raise SettingsError('executor: needs Ray: pip install "fabricbo[ray]"')
     options = RayOptions(**settings.executor.model_dump(exclude={"kind"}))
     executor = RayExecutor(partial(load_tools, settings, given, placement), options)
     executor.load()

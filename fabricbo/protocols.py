@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from fabricbo.assessment import Assessment
+from fabricbo.events import StudyEvent
 from fabricbo.records import Action, Reference, Trial
 from fabricbo.scores import Direction, Measure, Preference
 from fabricbo.space import ActionSpace
@@ -134,3 +135,16 @@ class Comparer(Protocol):
             count: how many pairs, at most.
             waiting: pairs that somebody is being asked about already.
         """
+
+
+class Logger(Protocol):
+    """Is told what becomes of a study, for instance to show it elsewhere.
+
+    It is called in a thread of its own, one event after the other: first that a study has begun,
+    last that it has ended. One that raises, or takes minutes, is left out from then on, and told
+    the rest when the study is next resumed. What it was told it is not told again, unless the
+    process was killed in between: the trial's number makes the difference then.
+    """
+
+    def log(self, event: StudyEvent, /) -> None:
+        """Take an event in."""

@@ -1,14 +1,12 @@
 """The commands and their arguments."""
 
-import logging
-import os
-import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fabricbo import __version__
+from fabricbo.cli.logs import LogFormat, set_up
 from fabricbo.demo.tasks import DEFAULT_TASK, TASKS
 
 app = typer.Typer(
@@ -40,6 +38,14 @@ RayAddress = Annotated[
     str | None, typer.Option("--address", help="Of a Ray cluster: auto, or ray://HOST:PORT.")
 ]
 
+Log = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="jsonl, tensorboard, wandb, mlflow, trackio, module:name or file.py:name: also tell "
+        "that logger what becomes of the study; may repeat."
+    ),
+]
+
 DEFAULT_STORAGE = Path("studies")
 
 
@@ -57,18 +63,18 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     verbose: Annotated[bool, typer.Option(help="Show log lines and warnings.")] = False,
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(
+            envvar="FABRICBO_LOG", help="Of what is said on stderr; json: an object a line."
+        ),
+    ] = LogFormat.TEXT,
     _version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Set up logging before anything heavy is imported."""
-    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(message)s")
-    if not verbose:
-        logging.disable(logging.INFO)  # ax sets its own level when it is imported
-        warnings.simplefilter("ignore")
-        os.environ.setdefault("TQDM_DISABLE", "1")
-        os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
-        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    set_up(log_format, verbose=verbose)
 
 
 @app.command()
@@ -108,15 +114,16 @@ def run(
     executor: Executor = None,
     workers: WorkerCount = None,
     address: RayAddress = None,
+    log: Log = None,
     as_json: Json = False,
 ) -> None:
     """Make a study from a file and run it."""
-    from fabricbo.cli.running import Workers, run_new
+    from fabricbo.cli.running import How, run_new
     from fabricbo.scoring import Placement
     from fabricbo.study.file import read_study_file
 
-    who = Workers(executor, workers, address)
-    run_new(lambda: read_study_file(file), Placement(device, offload), who, as_json=as_json)
+    how = How(executor, workers, address, tuple(log or ()))
+    run_new(lambda: read_study_file(file), Placement(device, offload), how, as_json=as_json)
 
 
 @app.command()
@@ -128,14 +135,15 @@ def resume(
     executor: Executor = None,
     workers: WorkerCount = None,
     address: RayAddress = None,
+    log: Log = None,
     as_json: Json = False,
 ) -> None:
     """Go on with a study that was stopped."""
-    from fabricbo.cli.running import Workers, run_on
+    from fabricbo.cli.running import How, run_on
     from fabricbo.scoring import Placement
 
-    who = Workers(executor, workers, address)
-    run_on(study, storage, Placement(device, offload), who, as_json=as_json)
+    how = How(executor, workers, address, tuple(log or ()))
+    run_on(study, storage, Placement(device, offload), how, as_json=as_json)
 
 
 @app.command(name="list")
@@ -163,6 +171,23 @@ def show(
         from fabricbo.cli.analysing import print_analyses
 
         print_analyses(study, storage, as_json=as_json)
+
+
+@app.command()
+def status(
+    study: Named,
+    storage: Storage = DEFAULT_STORAGE,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Stay, until all is done or Ctrl-C.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: one object, or one for each change.")
+    ] = False,
+) -> None:
+    """Say how a study is going: who draws, how far, how long yet. Reads only."""
+    from fabricbo.cli.following import print_status
+
+    print_status(study, storage, follow=follow, as_json=as_json)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from fabricbo.cli.errors import told
 from fabricbo.cli.reading import locate
+from fabricbo.cli.statuses import Status
 from fabricbo.rating.keyboard import standard_reader
 from fabricbo.rating.screen import Screen
 from fabricbo.rating.sitting import logged_in
@@ -27,4 +28,4 @@ def rate_study(name: str, storage: Path, rater: str | None) -> None:
             rate_here(study, who, standard_reader(), Screen(_console))
         except KeyboardInterrupt:
             _console.print("\nstopped; everything is kept. The same command goes on.")
-            raise typer.Exit(130) from None
+            raise typer.Exit(Status.INTERRUPTED) from None

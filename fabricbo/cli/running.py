@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from fabricbo.cli.errors import told
-from fabricbo.cli.interrupts import Asked, finishing
+from fabricbo.cli.errors import stopped_by, told
+from fabricbo.cli.interrupts import Asked, ending, finishing
+from fabricbo.cli.logs import messages, name_study, say
 from fabricbo.cli.reading import locate
 from fabricbo.cli.wording import heldout_lines, missed_bounds, outcome, trial_line
 from fabricbo.compose import create_study, resume_study
@@ -25,50 +26,55 @@ from fabricbo.study import RepeatedFailureError, SettingsError, Study, StudySett
 from fabricbo.study.checked import explain
 from fabricbo.study.driver import driving
 from fabricbo.study.location import Location
-from fabricbo.study.settings import ExecutorSettings
 from fabricbo.study.store import stored_settings
 
-# Prompts, names and reasons are text, not markup.
-_console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+_IN_HASTE = 1.0
+"""Seconds that loggers may take once somebody has pressed Ctrl-C."""
+_console = messages()
 _results = Console(highlight=False, markup=False, emoji=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Workers:
-    """Who draws, where the command says so in place of the study."""
+class How:
+    """Who draws and who is told, where the command says so beside the study."""
 
     kind: str | None = None
     count: int | None = None
     address: str | None = None
+    loggers: tuple[str, ...] = ()
+    """Names of those that are told too."""
 
-    def instead_of(self, executor: ExecutorSettings) -> ExecutorSettings:
-        """Return the study's own, with what the command says.
+    def in_place_of(self, settings: StudySettings) -> StudySettings:
+        """Return the study's own settings, with what the command says.
 
         Raises:
             SettingsError: no such kind, or no such number.
         """
         said = {"kind": self.kind, "workers": self.count, "address": self.address}
         given = {name: value for name, value in said.items() if value is not None}
+        known = {one.name for one in settings.loggers}
+        new = [name for name in dict.fromkeys(self.loggers) if name not in known]
+        whole = settings.model_dump(mode="json")
+        whole["executor"] |= given
+        whole["loggers"] += [{"name": name} for name in new]
         try:
-            return ExecutorSettings.model_validate({**executor.model_dump(), **given})
+            return StudySettings.model_validate(whole)
         except ValidationError as error:
-            said_wrong = "; ".join(f"executor.{explain(detail)}" for detail in error.errors())
+            said_wrong = "; ".join(explain(detail) for detail in error.errors())
             raise SettingsError(said_wrong) from None
 
 
 def run_new(
     settings: Callable[[], StudySettings],
     placement: Placement,
-    workers: Workers | None = None,
+    how: How | None = None,
     *,
     as_json: bool,
 ) -> None:
     """Make a study and run it."""
-    with told():
-        checked = settings()
-        if workers is not None:
-            executor = workers.instead_of(checked.executor)
-            checked = checked.model_copy(update={"executor": executor})
+    with told(), ending():
+        checked = (how or How()).in_place_of(settings())
+        name_study(checked.name)
         _name_code(checked)
         with _console.status("loading the model"):
             study = create_study(checked, device=placement.device, offload=placement.offload)
@@ -76,14 +82,12 @@ def run_new(
             _run(study, as_json=as_json)
 
 
-def run_on(
-    name: str, storage: Path, placement: Placement, workers: Workers, *, as_json: bool
-) -> None:
+def run_on(name: str, storage: Path, placement: Placement, how: How, *, as_json: bool) -> None:
     """Go on with a study."""
-    with told():
+    with told(), ending():
         folder = locate(name, storage)
-        settings = stored_settings(Location.of(folder))
-        executor = workers.instead_of(settings.executor)
+        settings = how.in_place_of(stored_settings(Location.of(folder)))
+        name_study(settings.name)
         _name_code(settings)
         with driving(Location.of(folder)):
             with _console.status("loading the model"):
@@ -91,7 +95,7 @@ def run_on(
                     folder,
                     device=placement.device,
                     offload=placement.offload,
-                    executor=executor,
+                    how=settings,
                 )
             _run(study, as_json=as_json)
 
@@ -100,50 +104,63 @@ def _name_code(settings: StudySettings) -> None:
     """Say which code the settings run, before it runs."""
     named = [*settings.objective, *settings.report_with]
     named += [part for one in named for part in one.parts]
-    for one in named:
-        if ":" in one.name:
-            _console.print(f"objective {one.name} is code, and is run", soft_wrap=True)
+    code = [("objective", one.name) for one in named]
+    code += [("logger", one.name) for one in settings.loggers]
+    for what, name in code:
+        if ":" in name:
+            say(_console, f"{what} {name} is code, and is run")
 
 
 def _run(study: Study, *, as_json: bool) -> None:
     began = time.monotonic()
     try:
-        with finishing(_tell_stopping) as asked:
-            if study.settings.objective or study.settings.rating is None:
-                _search(study, asked)
-            else:
-                _work(study, asked)
-        if asked():
-            raise KeyboardInterrupt
-        if study.heldout is None:
-            with _console.status("drawing baseline and best with fresh seeds"):
-                study.hold_out()
-        with _console.status("writing the page"):
-            page = write_report(study)
+        with ending():  # again: Ray has a handler of its own
+            page = _draw_all(study)
     except RepeatedFailureError:
         write_report(study)
         raise
-    except KeyboardInterrupt:
-        _console.print(f"stopped; everything is kept. Go on with: fabricbo resume {study.folder}")
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as stop:
+        study.close(_IN_HASTE)  # loggers are told the rest next time
+        say(_console, f"stopped; everything is kept. Go on with: fabricbo resume {study.folder}")
+        raise typer.Exit(stopped_by(stop)) from None
     if as_json:
         print(json.dumps(outcome(study, time.monotonic() - began, page), allow_nan=False))
     else:
         for line in (*missed_bounds(study), *heldout_lines(study)):
             _results.print(line, soft_wrap=True)
         _results.print(f"page: {page}", soft_wrap=True)
+    study.close()
+
+
+def _draw_all(study: Study) -> Path:
+    """Do what is left, and return the page.
+
+    Raises:
+        KeyboardInterrupt: somebody has stopped it.
+    """
+    with finishing(_tell_stopping) as asked:
+        if study.settings.objective or study.settings.rating is None:
+            _search(study, asked)
+        else:
+            _work(study, asked)
+    asked.stop()
+    if study.heldout is None:
+        with _console.status("drawing baseline and best with fresh seeds"):
+            study.hold_out()
+    with _console.status("writing the page"):
+        return write_report(study)
 
 
 def _tell_stopping() -> None:
-    _console.print("stopping after the trial in flight; Ctrl-C again stops at once")
+    say(_console, "stopping after the trial in flight; once more stops at once")
 
 
 def _work(study: Study, asked: Asked) -> None:
     """Draw and choose questions until people have answered all of them."""
-    _console.print(
+    say(
+        _console,
         "people judge this study: have them do so with `fabricbo serve "
         f"{study.folder}` or `fabricbo rate {study.folder}`, while this goes on",
-        soft_wrap=True,
     )
     planned_questions = planned(study.settings)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
@@ -152,7 +169,7 @@ def _work(study: Study, asked: Asked) -> None:
 
         def on_event(event: Event) -> None:
             if event.trial is not None:
-                bar.console.print(trial_line(event.trial, study))
+                say(bar.console, trial_line(event.trial, study), trial=event.trial.index)
             found = event.progress
             said = f"{found.answered} of {found.planned} questions answered, {found.waiting} wait"
             bar.update(task, completed=found.answered, description=said)
@@ -179,7 +196,7 @@ def _search(study: Study, asked: Asked) -> None:
         task = progress.add_task("round 1", total=study.planned_trials, completed=done)
 
         def on_trial(trial: Trial) -> None:
-            progress.console.print(trial_line(trial, study))
+            say(progress.console, trial_line(trial, study), trial=trial.index)
             description = f"round {trial.round} of {study.settings.rounds}"
             progress.update(task, advance=1, description=description)
 

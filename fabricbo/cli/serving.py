@@ -13,8 +13,11 @@ from rich.console import Console
 
 from fabricbo.cli.errors import told
 from fabricbo.cli.reading import locate
+from fabricbo.cli.statuses import Status
 from fabricbo.study import Study
 
+_PATIENCE = 10.0
+"""Seconds that a worker may take to finish its trial once the server is stopped."""
 _console = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
@@ -92,14 +95,23 @@ def serve_study(name: str, storage: Path, address: Address, worker_device: str |
     _console.print(f"your page: {address.base(port)}/join/{token}", soft_wrap=True)
     _console.print("invite raters from there; Ctrl-C stops the server, everything is kept")
     # The server passes a signal on once it has closed; by default that would end us right there.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Status.TERMINATED))
     worker = None if worker_device is None else _start_worker(study.folder, worker_device)
     try:
         _run(study, address, taken, port)
     finally:
         if worker is not None:
-            worker.terminate()  # whatever it was doing, a worker goes on from what is stored
-            worker.wait()
+            _end(worker)
+
+
+def _end(worker: "subprocess.Popen[bytes]") -> None:
+    """Let a worker finish its trial, within reason: it goes on from what is stored anyway."""
+    worker.terminate()
+    try:
+        worker.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
 
 
 def _run(study: Study, address: Address, taken: socket.socket, port: int) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from fabricbo.cli.errors import told
 from fabricbo.cli.reading import locate
+from fabricbo.cli.statuses import Status
 from fabricbo.compose import sampler_for
 from fabricbo.records import Trial
 from fabricbo.study import Study, StudySettings
@@ -38,7 +39,7 @@ def check_study(name: str, storage: Path, device: str, *, mend: bool, as_json: b
     else:
         _tell(health, folder, mend=mend)
     if not health.good:
-        raise typer.Exit(1)
+        raise typer.Exit(Status.WRONG)
 
 
 def _mend(folder: Path, harms: Sequence[Harm], device: str) -> None:
@@ -112,7 +113,7 @@ def replay_trial(name: str, storage: Path, number: int, device: str, *, to: Path
     equal = sum(one.equal for one in again)
     _console.print(f"{equal} of {len(again)} images of trial {number} came out equal")
     if equal < len(again):
-        raise typer.Exit(1)
+        raise typer.Exit(Status.WRONG)
 
 
 def _trial(study: Study, number: int) -> Trial:

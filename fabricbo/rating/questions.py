@@ -15,9 +15,7 @@ _TRIES = 2
 
 def per_round(settings: StudySettings) -> int:
     """Return how many questions a round asks, besides repeats and gold checks."""
-    rating = settings.rating
-    asked = None if rating is None else rating.questions
-    return asked or settings.trials
+    return settings.questions_a_round
 
 
 def planned(settings: StudySettings) -> int:

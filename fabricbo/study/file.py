@@ -43,7 +43,7 @@ def _located(data: dict[str, Any], folder: Path) -> dict[str, Any]:
             data[section] = {**data[section], key: _absolute(data[section][key], folder)}
     if "start_from" in data:
         data["start_from"] = _absolute(data["start_from"], folder)
-    for section in ("checkpoint", "objective", "report_with"):
+    for section in ("checkpoint", "objective", "report_with", "loggers"):
         if section in data:
             data[section] = _all_named(data[section], folder)
     return data

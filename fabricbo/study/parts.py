@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from fabricbo.executors import Executor, Tools
-from fabricbo.protocols import Objective, Proposer, Sampler
+from fabricbo.protocols import Logger, Objective, Proposer, Sampler
 from fabricbo.scoring import declaration
 
 MakeExecutor = Callable[[Tools], Executor]
@@ -22,6 +22,9 @@ class Parts:
     """What scores baseline and best only, by name; the search never sees it."""
     executor: MakeExecutor | None = None
     """Makes what draws and scores; None: this process, one trial after the other."""
+
+    loggers: Mapping[str, Logger] = field(default_factory=dict)
+    """Who is told what becomes of the study, by names that stay the same when it is resumed."""
 
     @property
     def objectives(self) -> Mapping[str, Objective]:

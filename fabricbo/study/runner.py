@@ -87,12 +87,8 @@ class Runner:
         """Tell the study what has been heard; returns the trial where that was the end of it."""
         study, trial = self._study, self._running[report.key]
         if isinstance(report, Drawn):
-            study.keep_images(
-                trial,
-                report.images,
-                drawn_with=report.environment,
-                worker=report.worker or None,
-            )
+            about, worker = report.environment, report.worker or None
+            study.keep_images(trial, report.images, drawn_with=about, worker=worker)
             return None
         del self._running[report.key]
         if isinstance(report, Scored):
@@ -107,7 +103,8 @@ class Runner:
         """Have another worker try, unless too many have died of it."""
         died = self._crashes.get(trial.index, 0) + 1
         self._crashes[trial.index] = died
-        _log.warning("trial %d, attempt %d: %s", trial.index, trial.attempt, report.reason)
+        about = {"trial": trial.index, "attempt": trial.attempt}
+        _log.warning("trial %d, attempt %d: %s", *about.values(), report.reason, extra=about)
         if died >= MAX_CRASHES:
             self._study.abandon(trial, f"{died} workers died of it, the last: {report.reason}")
             return self._study.trials[trial.index]

@@ -4,7 +4,6 @@ This is the edge where data from outside (a TOML file, a stored row) become valu
 `ActionSpace` and the frozen records take over.
 """
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,11 +20,17 @@ from pydantic import (
 
 from fabricbo.space import MAX_POOL
 from fabricbo.study.bounds import bounds_by_name, check_bounded
-from fabricbo.study.checked import CheckedSettings, SettingsError, explain
+from fabricbo.study.checked import (
+    CheckedSettings,
+    Scalar,
+    SettingsError,
+    check_options,
+    explain,
+)
 from fabricbo.study.location import check_database
+from fabricbo.study.logger_settings import LoggerSettings
 from fabricbo.study.space_settings import SpaceSettings
 
-Scalar = str | int | float | bool
 File = Annotated[Path, Strict(False)]
 """A path; in a file it is text."""
 
@@ -70,14 +75,7 @@ class ObjectiveSettings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _check_options(cls, data: Any) -> Any:
-        for key, value in data.items() if isinstance(data, Mapping) else ():
-            if key in cls.model_fields:
-                continue
-            if not isinstance(value, Scalar) or value in (math.inf, -math.inf) or value != value:
-                raise ValueError(
-                    f"option {key!r} must be text, a finite number, true or false, got {value!r}"
-                )
-        return data
+        return check_options(data, cls.model_fields)
 
     @property
     def options(self) -> Mapping[str, Scalar]:
@@ -216,6 +214,8 @@ class StudySettings(CheckedSettings):
     space: SpaceSettings = Field(default_factory=SpaceSettings)
     pool: PoolSettings = Field(default_factory=PoolSettings)
     executor: ExecutorSettings = Field(default_factory=ExecutorSettings)
+    loggers: Annotated[tuple[LoggerSettings, ...], Strict(False)] = ()
+    """Who is told what becomes of the study; how it is run, not what comes out."""
 
     @field_validator("database")
     @classmethod
@@ -227,7 +227,7 @@ class StudySettings(CheckedSettings):
     def _from_name(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
 
-    @field_validator("objective", "report_with", mode="before")
+    @field_validator("objective", "report_with", "loggers", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         if value is None:
@@ -245,6 +245,14 @@ class StudySettings(CheckedSettings):
         if len(set(prompts)) != len(prompts):
             raise ValueError(f"must be different texts, got {value!r}")
         return tuple(prompts) if several else value
+
+    @field_validator("loggers")
+    @classmethod
+    def _check_loggers(cls, value: tuple[LoggerSettings, ...]) -> tuple[LoggerSettings, ...]:
+        names = [one.called for one in value]
+        if len(set(names)) != len(names):
+            raise ValueError(f"must have different names, got {', '.join(names)}; label them")
+        return value
 
     @model_validator(mode="after")
     def _check_objectives(self) -> "StudySettings":
@@ -293,6 +301,12 @@ class StudySettings(CheckedSettings):
         if self.spend is not None:
             return self.spend
         return "seconds" if "denoising_steps" in self.space.to_space().domains else "trials"
+
+    @property
+    def questions_a_round(self) -> int:
+        """How many questions people are asked in a round, besides repeats and gold checks."""
+        asked = None if self.rating is None else self.rating.questions
+        return asked or self.trials
 
     @property
     def prompt_text(self) -> str:

@@ -45,6 +45,8 @@ class Store:
             raise NotAStudyError(
                 f"{database.location}: its settings are damaged: {error}"
             ) from None
+        self.created: datetime = about["created"].replace(tzinfo=UTC)  # SQLite keeps no zone
+        """When the study was made."""
         self.measures = _measures(about, self.settings)
         """What is measured, the first objective first."""
         self.trials = TrialRows(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from fabricbo.scoring import asks_for_baseline
 from fabricbo.space import ActionSpace
 from fabricbo.study.ballots import Ballots
 from fabricbo.study.database import Database
-from fabricbo.study.driver import driving
+from fabricbo.study.driver import Driver, driver_of, driving
 from fabricbo.study.earlier import comparable_trials
 from fabricbo.study.errors import NameInUseError, StudyCompleteError
 from fabricbo.study.failures import FailuresInARow
@@ -32,6 +33,7 @@ from fabricbo.study.judging import (
     shown_indices,
 )
 from fabricbo.study.location import Location, is_study
+from fabricbo.study.logbook import Logbook
 from fabricbo.study.measures import parts_for, study_measures
 from fabricbo.study.outcomes import Outcome, check_seconds, read_outcome
 from fabricbo.study.parts import Parts
@@ -78,6 +80,7 @@ class Study:
         """What is measured: the first objective, further ones, and what has bounds to keep."""
         self._parts = parts and parts_for(self.measures, self.settings, parts)
         self._running: Runner | None = None
+        self._logbook = Logbook(self, {} if parts is None else parts.loggers)
         self.direction: Direction = self.measures[0].direction
         self.objective_name = self.measures[0].name
         references = bool(self.rounds[0].pool) or self.settings.pool.grows
@@ -135,9 +138,14 @@ class Study:
         study.ballots.add_questions(gold)
         return study
 
-    def close(self) -> None:
-        """Give the store and the workers back; the study can be opened again."""
+    def close(self, patience: float = 10.0) -> None:
+        """Give the store and the workers back; the study can be opened again.
+
+        Args:
+            patience: seconds that loggers may take to hear all; else they do next time.
+        """
         self._stop_workers()
+        self._logbook.close(patience)
         self._database.close()
 
     # What is known
@@ -184,7 +192,7 @@ class Study:
     def planned_trials(self) -> int:
         """How many trials the settings ask for, the hand settings included."""
         first = self.rounds[0]
-        return self._planned_in(first) + (self.settings.rounds - 1) * self.settings.trials
+        return self.planned_in(first) + (self.settings.rounds - 1) * self.settings.trials
 
     @property
     def baseline(self) -> Trial | None:
@@ -243,6 +251,16 @@ class Study:
         return self._rows.events()
 
     @property
+    def created(self) -> datetime:
+        """When it was made, in UTC."""
+        return self._store.created
+
+    @property
+    def driver(self) -> Driver | None:
+        """Who draws for it; None where nobody does."""
+        return driver_of(self._database)
+
+    @property
     def reporters(self) -> Mapping[str, Objective]:
         """What scores baseline and best only, by name."""
         return self._needed_parts().reporters
@@ -260,7 +278,7 @@ class Study:
         """
         trials, current = self.trials, self.rounds[-1]
         here = [trial for trial in trials if trial.round == current.index]
-        if len(here) >= self._planned_in(current):
+        if len(here) >= self.planned_in(current):
             current = self._next_round(current, here)
         proposal = self._needed_parts().proposer.propose(self.history)
         trial = Trial(
@@ -301,9 +319,9 @@ class Study:
 
         Args:
             trial: which.
-            images: one a prompt and seed, prompt after prompt.
-            drawn_with: what the images depend on besides the trial, if known; see `Described`.
-            worker: who drew them, if known.
+            images: as for `tell`.
+            drawn_with: as for `tell`.
+            worker: who drew them, where there are several.
 
         Raises:
             TrialStateError: it is over, or somebody else has claimed it.
@@ -339,6 +357,7 @@ class Study:
         check_seconds(seconds)
         found = read_outcome(scores, self.measures, self.settings, len(images))
         self._rows.finish(trial, found, self._save(trial, images), seconds, drawn_with)
+        self._logbook.over(trial.index)
 
     def finish(self, trial: Trial, scores: Outcome, seconds: float | None = None) -> None:
         """Store the scores of a trial whose images were kept before (`keep_images`).
@@ -353,6 +372,7 @@ class Study:
             raise ValueError(f"trial {trial.index} has no images yet")
         found = read_outcome(scores or None, self.measures, self.settings, len(images))
         self._rows.finish(trial, found, images, seconds)
+        self._logbook.over(trial.index)
 
     def fail(self, trial: Trial, reason: str, images: Sequence["Image"] = ()) -> None:
         """Store that a trial has no outcome, and why; images that it had drawn are kept.
@@ -361,9 +381,10 @@ class Study:
             TrialStateError: the trial is over.
             ValueError: other images than those that a person judged.
         """
-        _log.warning("trial %d failed: %s", trial.index, reason)
+        _log.warning("trial %d failed: %s", trial.index, reason, extra=_about(trial))
         saved = self._save(trial, images) if images else ()
         self._rows.lose(trial, TrialStatus.FAILED, reason, saved)
+        self._logbook.over(trial.index)
 
     def abandon(self, trial: Trial, reason: str) -> None:
         """Give a trial up; it counts as one without an outcome.
@@ -371,8 +392,9 @@ class Study:
         Raises:
             TrialStateError: the trial is over, or somebody else has claimed it.
         """
-        _log.warning("trial %d was given up: %s", trial.index, reason)
+        _log.warning("trial %d was given up: %s", trial.index, reason, extra=_about(trial))
         self._rows.lose(trial, TrialStatus.ABANDONED, reason)
+        self._logbook.over(trial.index)
 
     def _save(self, trial: Trial, images: Sequence["Image"]) -> tuple[str, ...]:
         saved = tuple(self.images.save(image) for image in images)
@@ -423,6 +445,7 @@ class Study:
         """
         with driving(self._database.location):
             try:
+                self._logbook.begin()
                 yield
             except BaseException:
                 self._stop_workers()  # what they are at is for whoever goes on
@@ -520,6 +543,8 @@ class Study:
         if baseline is None or best is None:
             return None
         hold_out(self, self._runner, baseline, best, self._store.put_heldout)
+        self._logbook.begin()
+        self._logbook.held_out()
         return self.heldout
 
     @property
@@ -552,8 +577,11 @@ class Study:
             raise ValueError("the study was opened for reading; asking and running need its parts")
         return self._parts
 
-    def _planned_in(self, current: Round) -> int:
-        """The first round has the hand settings on top, or alone where nothing else can matter."""
+    def planned_in(self, current: Round) -> int:
+        """Return how many trials a round is to have.
+
+        The first round has the hand settings on top, or alone where nothing else can matter.
+        """
         if not current.pool and not self.space.acts_without_references:
             return 1
         return self.settings.trials + (1 if current.index == 1 else 0)
@@ -617,7 +645,7 @@ class Study:
         try:
             return [self.images.load(image) for image in trial.images]
         except (OSError, ValueError) as error:
-            _log.warning("trial %d is drawn again: %s", trial.index, error)
+            _log.warning("trial %d is drawn again: %s", trial.index, error, extra=_about(trial))
             return []
 
     def hand_images(self, prompt: str) -> list["Image"]:
@@ -667,3 +695,8 @@ class Study:
         opened = Round(index, seeds, grown_pool(current, chosen, self.images.load))
         self._store.open_round(opened)
         return opened
+
+
+def _about(trial: Trial) -> dict[str, int]:
+    """Return what a log record says of a trial besides its message."""
+    return {"trial": trial.index, "attempt": trial.attempt}

@@ -73,6 +73,8 @@ class TrialRows:
         self._settings = settings
         self._known: dict[int, Trial] = {}
         self._seen = -1
+        self._events: list[TrialEvent] = []
+        self._heard = 0
         self._lock = threading.Lock()
 
     def all(self) -> list[Trial]:
@@ -110,9 +112,14 @@ class TrialRows:
 
     def events(self) -> list[TrialEvent]:
         """Return all that became of trials, in order."""
-        query = sa.select(schema.trial_events).order_by(schema.trial_events.c.id)
-        with self._database.reading() as connection:
-            return [_event(row) for row in connection.execute(query).mappings()]
+        events = schema.trial_events
+        with self._lock:
+            query = sa.select(events).where(events.c.id > self._heard).order_by(events.c.id)
+            with self._database.reading() as connection:
+                rows = connection.execute(query).mappings().all()
+            self._events += [_event(row) for row in rows]
+            self._heard = rows[-1]["id"] if rows else self._heard
+            return list(self._events)
 
     def add(self, trial: Trial) -> None:
         """Add a trial that was proposed.
@@ -158,16 +165,14 @@ class TrialRows:
         environment: Environment | None,
         worker: str | None = None,
     ) -> None:
-        """Store that a trial is drawn, and is going to be scored.
+        """Store that a trial is drawn, by whom, and that it is going to be scored.
 
         Raises:
             TrialStateError: it is over, or somebody else has claimed it.
         """
         columns = {"images": list(images)}
-        drawn = TrialStatus.DRAWN
-        self._change(
-            _Change(trial, drawn, columns, _PENDING, worker=worker, environment=environment)
-        )
+        change = _Change(trial, TrialStatus.DRAWN, columns, _PENDING, 0, worker, environment)
+        self._change(change)
 
     def finish(
         self,
