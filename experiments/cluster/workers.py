@@ -35,9 +35,14 @@ class Crew:
     """That a trial takes, on average."""
 
     @property
+    def ahead(self) -> int:
+        """Work that waits in front of them, as with `RayExecutor`."""
+        return max(1, self.workers // 4)
+
+    @property
     def slots(self) -> int:
-        """Work that is taken at once, as `RayExecutor` does."""
-        return self.workers + max(1, self.workers // 4)
+        """Work that is taken at once."""
+        return self.workers + self.ahead
 
     def seconds_of(self, work: Work) -> float:
         """Return how long some work takes."""
@@ -81,6 +86,11 @@ class SimulatedWorkers:
     def slots(self) -> int:
         """As the crew has."""
         return self._crew.slots
+
+    @property
+    def ahead(self) -> int:
+        """As the crew has."""
+        return self._crew.ahead
 
     def clock(self) -> float:
         """Return the time: that of the last call, and what the driver has spent since."""
@@ -131,6 +141,11 @@ class SleepingWorkers:
     def slots(self) -> int:
         """As the crew has."""
         return self._crew.slots
+
+    @property
+    def ahead(self) -> int:
+        """As the crew has."""
+        return self._crew.ahead
 
     def clock(self) -> float:
         """Return the seconds since the start."""

@@ -33,6 +33,11 @@ class InlineExecutor:
         """One, and what may wait."""
         return 1 + self._ahead
 
+    @property
+    def ahead(self) -> int:
+        """What may wait."""
+        return self._ahead
+
     def submit(self, work: Work, /) -> None:
         """Take work."""
         if self._ahead == 0:

@@ -132,8 +132,13 @@ class RayExecutor:
     @property
     def slots(self) -> int:
         """One a worker, and what waits in front of them."""
+        return self._count + self.ahead
+
+    @property
+    def ahead(self) -> int:
+        """As the options say, or a quarter of the workers, at least one."""
         ahead = self._options.ahead
-        return self._count + (max(1, self._count // 4) if ahead is None else ahead)
+        return max(1, self._count // 4) if ahead is None else ahead
 
     @property
     def utilisation(self) -> float:

@@ -41,8 +41,8 @@ class Runner:
 
     def _trials(self, stop: Callable[[], bool]) -> Iterator[Trial]:
         while True:
-            while len(self._running) < self._executor.slots and not stop() and self._begin_next():
-                pass
+            if self._free >= self._at_once:
+                self._begin_several(stop)
             if not self._running:
                 return
             finished = self._hear(self._executor.take())
@@ -69,18 +69,31 @@ class Runner:
         self._running.clear()
         self._executor.close()
 
-    def _begin_next(self) -> bool:
-        """Begin another trial, and tell whether there was one that can be begun."""
-        trial = self._study.next_trial({trial.index for trial in self._running.values()})
-        if trial is None:
-            return False
-        self._begin(trial)
-        return True
+    @property
+    def _free(self) -> int:
+        return self._executor.slots - len(self._running)
 
-    def _begin(self, trial: Trial) -> None:
-        claimed = self._study.claim(trial)
-        work = self._study.work(claimed)
-        self._running[work.key] = claimed
+    @property
+    def _at_once(self) -> int:
+        """How many trials are begun one after the other: what they are proposed from is the same.
+
+        As long as enough work waits in front of the workers, a proposal that comes later knows
+        more, and several of them cost the surrogate one fit.
+        """
+        return 1 + self._executor.ahead // 4
+
+    def _begin_several(self, stop: Callable[[], bool]) -> None:
+        """Begin as many trials as the executor takes, or as there are."""
+        while self._free > 0 and not stop():
+            running = {trial.index for trial in self._running.values()}
+            trial = self._study.begin_next(running)
+            if trial is None:
+                return
+            self._hand_out(trial)
+
+    def _hand_out(self, trial: Trial) -> None:
+        work = self._study.work(trial)
+        self._running[work.key] = trial
         self._executor.submit(work)
 
     def _hear(self, report: Report) -> Trial | None:
@@ -111,5 +124,5 @@ class Runner:
         if died >= MAX_CRASHES:
             self._study.abandon(trial, f"{died} workers died of it, the last: {report.reason}")
             return self._study.trials[trial.index]
-        self._begin(self._study.trials[trial.index])
+        self._hand_out(self._study.claim(self._study.trials[trial.index]))
         return None
