@@ -5,6 +5,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +16,7 @@ from fabricbo.executors.ray_workers import RayExecutor, RayOptions
 from fabricbo.proposers import AxProposer
 from fabricbo.protocols import History, Proposal
 from fabricbo.records import TrialStatus
-from fabricbo.study import Parts, Study
+from fabricbo.study import Parts, Study, runner
 from tests.fakes import ColourSampler, fake_study, redness
 
 
@@ -39,6 +40,10 @@ class Shuffled:
         self._tools, self._workers, self.ahead = tools, workers, ahead
         self._rng = random.Random(seed)
         self._begun: list = []
+
+    @property
+    def has_report(self) -> bool:
+        return bool(self._begun) and self._rng.random() < 0.5
 
     @property
     def slots(self) -> int:
@@ -105,11 +110,16 @@ GROWING = {"growing": {"grow_liked": 1, "grow_disliked": 1}}
     ahead=st.integers(0, 9),
     seed=st.integers(0, 2**32),
     grows=st.booleans(),
+    in_a_row=st.integers(1, 4),
 )
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
-def test_in_any_order(workers: int, ahead: int, seed: int, grows: bool) -> None:
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+def test_in_any_order(workers: int, ahead: int, seed: int, grows: bool, in_a_row: int) -> None:
     more = {"trials": 5, "rounds": 2, **(GROWING if grows else {})}
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(runner, "MOST_IN_A_ROW", in_a_row),
+        mock.patch("os.fsync"),  # nothing here is to survive the machine
+    ):
         study = run(
             Path(folder) / "run", Attentive(), lambda t: Shuffled(t, workers, ahead, seed), **more
         )

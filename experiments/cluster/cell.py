@@ -82,7 +82,6 @@ class Found:
 
 def measure(cell: Cell, effort: Effort, url: str | None) -> Found:
     """Run a study and measure it; `url` is that of the PostgreSQL database, if it takes one."""
-    gauge = Gauge(cell.crew.slots, effort)
 
     def make(tools: Tools) -> Executor:
         gauge.workers = _CLOCKS[cell.clock](tools, cell.crew)
@@ -90,6 +89,7 @@ def measure(cell: Cell, effort: Effort, url: str | None) -> Found:
 
     with tempfile.TemporaryDirectory(prefix="fabricbo-cluster-") as folder:
         place = _study_with_scores(Path(folder), cell, url)
+        gauge = Gauge(cell.crew.slots, effort)
         proposer = TimedProposer(make_proposer(cell.proposer, Painter().embed), gauge)
         study = Study.open(place, Parts(proposer, Painter(), Likeness(), executor=make))
         with watching(gauge.tally):

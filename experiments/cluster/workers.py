@@ -92,6 +92,11 @@ class SimulatedWorkers:
         """As the crew has."""
         return self._crew.ahead
 
+    @property
+    def has_report(self) -> bool:
+        """Whether anything has happened by now."""
+        return bool(self._reports) and self._reports[0][0] <= self.clock()
+
     def clock(self) -> float:
         """Return the time: that of the last call, and what the driver has spent since."""
         return self._now + time.perf_counter() - self._left
@@ -146,6 +151,11 @@ class SleepingWorkers:
     def ahead(self) -> int:
         """As the crew has."""
         return self._crew.ahead
+
+    @property
+    def has_report(self) -> bool:
+        """Whether a thread has said something."""
+        return not self._reports.empty()
 
     def clock(self) -> float:
         """Return the seconds since the start."""

@@ -141,6 +141,11 @@ class RayExecutor:
         return max(1, self._count // 4) if ahead is None else ahead
 
     @property
+    def has_report(self) -> bool:
+        """Whether any worker has said something that was not taken yet."""
+        return self._crew is not None and self._crew.has_report
+
+    @property
     def utilisation(self) -> float:
         """The share of the time since the first work that workers have worked, 0 to 1."""
         return 0.0 if self._crew is None else self._crew.utilisation
@@ -214,6 +219,10 @@ class _Crew:
         for _ in range(count):
             self._start()
         threading.Thread(target=self._listen, name="fabricbo hears", daemon=True).start()
+
+    @property
+    def has_report(self) -> bool:
+        return not self._reports.empty()
 
     @property
     def utilisation(self) -> float:

@@ -113,6 +113,10 @@ class Executor(Protocol):
     def ahead(self) -> int:
         """How much of that waits in front of its workers while all of them work."""
 
+    @property
+    def has_report(self) -> bool:
+        """Whether `take` would return at once."""
+
     def submit(self, work: Work, /) -> None:
         """Take work; returns at once."""
 
