@@ -74,13 +74,14 @@ class _Same:
         return Proposal(history.space.hand_action(history.pool), "hand")
 
 
-def make_study(folder: Path, questions: int) -> Study:
+def make_study(folder: Path, questions: int, database: str | None = None) -> Study:
     """Make a study with two drawn trials and as many questions about them."""
     settings = check_settings(
         {
             "name": "load",
             "prompt": "a cat",
             "storage": folder,
+            "database": database,
             "trials": 2,
             "rounds": 1,
             "images": 4,

@@ -111,12 +111,13 @@ def pareto(
 ) -> list[Trial]:
     """Return the trials that none other beats in all objectives, bounds kept, in order."""
     kept = feasible(trials, measures, estimates)
-    values = {trial: _objectives(trial, measures, estimates) for trial in kept}
-    exact_to = [_JITTER * s if estimates else 0.0 for s in _spreads(list(values.values()))]
+    values = [_objectives(trial, measures, estimates) for trial in kept]
+    exact_to = [_JITTER * s if estimates else 0.0 for s in _spreads(values)]
+    strongest = sorted(values, reverse=True)  # most trials are beaten by the first of them
     return [
         trial
-        for trial in kept
-        if not any(_dominates(one, values[trial], exact_to) for one in values.values())
+        for trial, own in zip(kept, values, strict=True)
+        if not any(_dominates(one, own, exact_to) for one in strongest)
     ]
 
 

@@ -70,20 +70,24 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start() -> Server:
-    """Start a server with a new cluster."""
+def start(*, fsync: bool = False) -> Server:
+    """Start a server with a new cluster.
+
+    Args:
+        fsync: whether it waits for the disk; nothing here outlives the machine, so that only
+            who measures it need do so.
+    """
     folder = Path(tempfile.mkdtemp(prefix="fabricbo-pg-"))
     account = _account()
     if os.getuid() == 0 and account is not None:
         os.chown(folder, account.pw_uid, account.pw_gid)
     _run([_program("initdb") or "", "-D", str(folder / "data"), "-U", USER, "-A", "trust", "-N"])
     server = Server(folder, _free_port())
-    # Nothing here outlives the machine, so that nothing waits for its disk.
     server.control(
         "start",
         "-o",
         f"-p {server.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} "
-        "-c fsync=off -c max_connections=200",
+        f"-c fsync={'on' if fsync else 'off'} -c max_connections=200",
     )
     return server
 

@@ -33,6 +33,16 @@ class InlineExecutor:
         """One, and what may wait."""
         return 1 + self._ahead
 
+    @property
+    def ahead(self) -> int:
+        """What may wait."""
+        return self._ahead
+
+    @property
+    def has_report(self) -> bool:
+        """Whether a thread has said something; without `ahead` nothing happens but in `take`."""
+        return self._thread is not None and self._thread.has_report
+
     def submit(self, work: Work, /) -> None:
         """Take work."""
         if self._ahead == 0:
@@ -69,6 +79,11 @@ class _Thread:
         self._reports: queue.Queue[Report | BaseException] = queue.Queue()
         self._stopped = threading.Event()
         threading.Thread(target=self._run, name="fabricbo draws", daemon=True).start()
+
+    @property
+    def has_report(self) -> bool:
+        """Whether there is a report."""
+        return not self._reports.empty()
 
     def report(self) -> Report:
         """Wait for the next report.

@@ -132,8 +132,18 @@ class RayExecutor:
     @property
     def slots(self) -> int:
         """One a worker, and what waits in front of them."""
+        return self._count + self.ahead
+
+    @property
+    def ahead(self) -> int:
+        """As the options say, or a quarter of the workers, at least one."""
         ahead = self._options.ahead
-        return self._count + (max(1, self._count // 4) if ahead is None else ahead)
+        return max(1, self._count // 4) if ahead is None else ahead
+
+    @property
+    def has_report(self) -> bool:
+        """Whether any worker has said something that was not taken yet."""
+        return self._crew is not None and self._crew.has_report
 
     @property
     def utilisation(self) -> float:
@@ -209,6 +219,10 @@ class _Crew:
         for _ in range(count):
             self._start()
         threading.Thread(target=self._listen, name="fabricbo hears", daemon=True).start()
+
+    @property
+    def has_report(self) -> bool:
+        return not self._reports.empty()
 
     @property
     def utilisation(self) -> float:

@@ -109,6 +109,14 @@ class Executor(Protocol):
     def slots(self) -> int:
         """How much work it takes at once, what waits in front of its workers included."""
 
+    @property
+    def ahead(self) -> int:
+        """How much of that waits in front of its workers while all of them work."""
+
+    @property
+    def has_report(self) -> bool:
+        """Whether `take` would return at once."""
+
     def submit(self, work: Work, /) -> None:
         """Take work; returns at once."""
 

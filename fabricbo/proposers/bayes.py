@@ -22,6 +22,7 @@ from fabricbo.proposers.baselines import proposal_seed, random_generator, sobol_
 from fabricbo.proposers.comparison import Choice, first_pairs, next_pairs
 from fabricbo.proposers.embeddings import Embed, Embeddings
 from fabricbo.proposers.insight import reference_effects, slices
+from fabricbo.proposers.last_fit import LastFit
 from fabricbo.proposers.preference import FIT_ATTEMPTS, judged_trials
 from fabricbo.proposers.replication import worth_repeating
 from fabricbo.proposers.surrogate import Surrogate, fit_surrogate
@@ -35,6 +36,8 @@ _NUMERICAL_ERRORS = (BotorchError, NanError, NotPSDError, RuntimeError)
 
 class SurrogateProposer:
     """Proposes the action of which the surrogate expects the largest improvement.
+
+    It can be made anew at any moment: the fit that it keeps only saves making it again.
 
     Sources: `bo`; `bo-again` where drawing a trial again with fresh seeds promises more than
     anything new; `bo-fallback` where the fit failed and the prior's hyperparameters had to do;
@@ -50,6 +53,7 @@ class SurrogateProposer:
                 tells which of them are alike.
         """
         self._embeddings = Embeddings(embed) if embed else None
+        self._fitted = LastFit(self._embeddings)
 
     def propose(self, history: History, /) -> Proposal:
         """Return the next action, taking pending trials into account.
@@ -62,7 +66,7 @@ class SurrogateProposer:
             logger.warning("people have judged, so the earlier study counts no longer")
         with own_randomness(proposal_seed(history)):
             try:
-                surrogate = fit_surrogate(history, self._embeddings)
+                surrogate = self._fitted(history)
                 action, new = best_action(surrogate, history, random_generator(history))
                 again = worth_repeating(surrogate, history, action)
             except _NUMERICAL_ERRORS as error:

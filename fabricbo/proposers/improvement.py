@@ -12,7 +12,7 @@
   seconds can be set against.
 
 Bounds weigh the improvement with the probability that they are kept. Pending trials count as
-seen without knowing what.
+seen without knowing what; see `pending.py` for many of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,6 +30,7 @@ from botorch.utils.multi_objective.hypervolume import infer_reference_point
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from torch import Tensor
 
+from fabricbo.proposers.pending import ImprovementAmongPending
 from fabricbo.proposers.surrogate import Surrogate, Unit
 from fabricbo.protocols import History
 from fabricbo.records import TrialStatus
@@ -60,7 +61,9 @@ def acquisition_function(surrogate: Surrogate, history: History, seed: int) -> A
             X_pending=pending,
             prune_baseline=True,
         )
-    return qLogNoisyExpectedImprovement(
+    # Without pending trials there is little to be had from the quicker one.
+    kind = qLogNoisyExpectedImprovement if pending is None else ImprovementAmongPending
+    return kind(
         surrogate.model,
         X_baseline=surrogate.observed,
         sampler=sampler,

@@ -17,6 +17,7 @@ from fabricbo.records import Action
 
 _NODES = 48
 """Of the Gauss-Hermite quadrature."""
+_SEEN_AT_ONCE = 64
 
 
 def worth_repeating(surrogate: Surrogate, history: History, other: Action) -> Action | None:
@@ -57,9 +58,20 @@ def knowledge_gradients(means: Tensor, covariance: Tensor, noise: float) -> Tens
     points, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     z = torch.from_numpy(points)
     spread = covariance / (covariance.diagonal() + noise).clamp_min(1e-12).sqrt()
-    # After action i is seen with surprise z, action j is expected to score mean_j + spread_ji z.
-    after = means[:, None, None] + spread[:, :, None] * z
-    choice = torch.cat((after[:-1, :-1].amax(0), after[:, -1].amax(0, keepdim=True)))
+
+    def best_after(seen: slice, among: slice) -> Tensor:
+        # After action i is seen with surprise z, action j is expected to score
+        # mean_j + spread_ji z.
+        return (means[among, None, None] + spread[among, seen, None] * z).amax(0)
+
+    # All actions at once would take as much memory as they are many, squared.
+    known = slice(len(means) - 1)
+    parts = [
+        slice(i, min(i + _SEEN_AT_ONCE, known.stop)) for i in range(0, known.stop, _SEEN_AT_ONCE)
+    ]
+    choice = torch.cat(
+        [*(best_after(part, known) for part in parts), best_after(slice(-1, None), slice(None))]
+    )
     expected = choice @ torch.from_numpy(weights / weights.sum())
     gains: Tensor = expected - means[:-1].max()
     return gains

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 MAX_CRASHES = 5
 """How often a worker may die of one trial before the trial is given up."""
+MOST_IN_A_ROW = 16
+"""How many trials are begun before what has been reported meanwhile is heard. Below so many slots
+what is proposed depends on the order of reports alone, and not on the driver's speed."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,13 +44,18 @@ class Runner:
 
     def _trials(self, stop: Callable[[], bool]) -> Iterator[Trial]:
         while True:
-            while len(self._running) < self._executor.slots and not stop() and self._begin_next():
-                pass
+            left_off = self._free >= self._at_once and self._begin_several(stop)
             if not self._running:
                 return
-            finished = self._hear(self._executor.take())
-            if finished is not None:
-                yield finished
+            yield from self._reported()
+            while left_off and self._running and self._executor.has_report:
+                yield from self._reported()
+
+    def _reported(self) -> Iterator[Trial]:
+        """Wait for a report, tell the study, and yield the trial where that was the end of it."""
+        finished = self._hear(self._executor.take())
+        if finished is not None:
+            yield finished
 
     def one(self, work: Work) -> tuple[Drawn, Scored | Failed | Crashed]:
         """Have some other work done while no trial is running, and return what is heard of it."""
@@ -69,18 +77,40 @@ class Runner:
         self._running.clear()
         self._executor.close()
 
-    def _begin_next(self) -> bool:
-        """Begin another trial, and tell whether there was one that can be begun."""
-        trial = self._study.next_trial({trial.index for trial in self._running.values()})
-        if trial is None:
-            return False
-        self._begin(trial)
-        return True
+    @property
+    def _free(self) -> int:
+        return self._executor.slots - len(self._running)
 
-    def _begin(self, trial: Trial) -> None:
-        claimed = self._study.claim(trial)
-        work = self._study.work(claimed)
-        self._running[work.key] = claimed
+    @property
+    def _at_once(self) -> int:
+        """How many trials are begun one after the other: what they are proposed from is the same.
+
+        As long as enough work waits in front of the workers, a proposal that comes later knows
+        more, and several of them cost the surrogate one fit.
+        """
+        return 1 + self._executor.ahead // 4
+
+    def _begin_several(self, stop: Callable[[], bool]) -> bool:
+        """Begin as many trials as the executor takes, or as there are.
+
+        Returns:
+            Whether it left off because there are reports: the next proposals had better know of
+            them, and they are not stored yet.
+        """
+        begun = 0
+        while self._free > 0 and not stop():
+            if begun >= MOST_IN_A_ROW and self._executor.has_report:
+                return True
+            trial = self._study.begin_next({trial.index for trial in self._running.values()})
+            if trial is None:
+                break
+            self._hand_out(trial)
+            begun += 1
+        return False
+
+    def _hand_out(self, trial: Trial) -> None:
+        work = self._study.work(trial)
+        self._running[work.key] = trial
         self._executor.submit(work)
 
     def _hear(self, report: Report) -> Trial | None:
@@ -108,5 +138,5 @@ class Runner:
         if died >= MAX_CRASHES:
             self._study.abandon(trial, f"{died} workers died of it, the last: {report.reason}")
             return self._study.trials[trial.index]
-        self._begin(self._study.trials[trial.index])
+        self._hand_out(self._study.claim(self._study.trials[trial.index]))
         return None

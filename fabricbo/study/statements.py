@@ -31,6 +31,11 @@ WITHDRAWN = sa.select(schema.questions.c.withdrawn).where(
     schema.questions.c.id == sa.bindparam("question")
 )
 STATE = sa.select(schema.rating_state.c.state).order_by(schema.rating_state.c.id.desc()).limit(1)
+_NEWEST = [
+    sa.func.coalesce(sa.select(sa.func.max(table.c.id)).scalar_subquery(), 0)
+    for table in (schema.votes, schema.exclusions)
+]
+REVISION = sa.select(_NEWEST[0] + _NEWEST[1])
 ANSWER = sa.select(schema.tasks.c.answer).where(schema.tasks.c.id == sa.bindparam("task"))
 SET_ANSWER = (
     schema.tasks.update()

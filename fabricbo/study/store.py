@@ -3,7 +3,7 @@
 The store is the truth about a study. Every change is one transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,8 @@ from fabricbo.study.location import Location
 from fabricbo.study.settings import StudySettings
 from fabricbo.study.trial_rows import TrialRows
 
+_NEWEST_ROUND = sa.select(sa.func.max(schema.rounds.c.index))
+
 
 class Store:
     """The rows of one study."""
@@ -36,6 +38,10 @@ class Store:
         self._database = database
         self._images = images
         self._cache: dict[str, Reference] = {}
+        # What never changes once it is there is read once.
+        self._rounds: list[Round] = []
+        self._preferences: tuple[int, list[Preference]] = (0, [])
+        self._earlier: list[Trial] | None = None
         with database.reading() as connection:
             about = connection.execute(sa.select(schema.study)).mappings().one()
         try:
@@ -51,7 +57,7 @@ class Store:
         """What is measured, the first objective first."""
         self.trials = TrialRows(
             database,
-            lambda connection: list(self._all_references(connection).values()),
+            self._references_with,
             self.measures,
             self.settings,
         )
@@ -89,6 +95,18 @@ class Store:
 
     def rounds(self) -> list[Round]:
         """Return all rounds in order."""
+        with self._database.reading() as connection:
+            newest = connection.scalar(_NEWEST_ROUND)
+        if not self._rounds or self._rounds[-1].index != newest:
+            self._rounds = self._read_rounds()
+        return list(self._rounds)
+
+    def round(self, index: int) -> Round:
+        """Return a round that has been opened."""
+        known = self._rounds if index <= len(self._rounds) else self.rounds()
+        return known[index - 1]
+
+    def _read_rounds(self) -> list[Round]:
         query = sa.select(schema.rounds).order_by(schema.rounds.c.index)
 
         def work(connection: sa.Connection) -> list[Round]:
@@ -111,13 +129,26 @@ class Store:
 
     def preferences(self) -> list[Preference]:
         """Return all judgements in order."""
-        query = sa.select(schema.preferences).order_by(schema.preferences.c.id)
+        last, known = self._preferences
+        query = (
+            sa.select(schema.preferences)
+            .where(schema.preferences.c.id > last)
+            .order_by(schema.preferences.c.id)
+        )
         with self._database.reading() as connection:
-            rows = connection.execute(query).mappings()
-            return [Preference(row["better"], row["worse"], row["tie"]) for row in rows]
+            rows = connection.execute(query).mappings().all()
+        if rows:
+            new = [Preference(row["better"], row["worse"], row["tie"]) for row in rows]
+            self._preferences = rows[-1]["id"], [*known, *new]
+        return list(self._preferences[1])
 
     def earlier(self) -> list[Trial]:
         """Return the scored trials of the study that this one started from."""
+        if self._earlier is None:
+            self._earlier = self._read_earlier()
+        return list(self._earlier)
+
+    def _read_earlier(self) -> list[Trial]:
         query = sa.select(schema.earlier).order_by(schema.earlier.c.position)
 
         def work(connection: sa.Connection) -> tuple[list[Reference], Sequence[Any]]:
@@ -183,6 +214,14 @@ class Store:
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(schema.heldout)).mappings()
             return {row["trial"]: _heldout_row(row) for row in rows}
+
+    def _references_with(
+        self, connection: sa.Connection, used: Collection[str]
+    ) -> Sequence[Reference]:
+        """Return references, those with these identities among them."""
+        if not self._cache.keys() >= set(used):
+            self._all_references(connection)
+        return list(self._cache.values())
 
     def _all_references(self, connection: sa.Connection) -> dict[str, Reference]:
         """Read the references; their pixels are read once."""

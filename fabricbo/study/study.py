@@ -276,20 +276,24 @@ class Study:
             StudyCompleteError: all planned trials have been asked for, or those of the round
                 have and some of them are still pending.
         """
+        trial = self._proposed()
+        self._rows.add(trial)
+        return trial
+
+    def _proposed(self) -> Trial:
+        """Have the next trial proposed."""
         trials, current = self.trials, self.rounds[-1]
         here = [trial for trial in trials if trial.round == current.index]
         if len(here) >= self.planned_in(current):
             current = self._next_round(current, here)
         proposal = self._needed_parts().proposer.propose(self.history)
-        trial = Trial(
+        return Trial(
             index=len(trials),
             round=current.index,
             action=proposal.action,
             source=proposal.source,
             seeds=current.seeds,
         )
-        self._rows.add(trial)
-        return trial
 
     def claim(self, trial: Trial, worker: str | None = None) -> Trial:
         """Begin a new attempt at a pending trial; earlier attempts can store nothing any more.
@@ -398,7 +402,9 @@ class Study:
 
     def _save(self, trial: Trial, images: Sequence["Image"]) -> tuple[str, ...]:
         saved = tuple(self.images.save(image) for image in images)
-        check_images_stay(self.trials, trial.index, saved, self.preferences)
+        trials = self.trials
+        if any(known.images for known in trials[trial.index : trial.index + 1]):
+            check_images_stay(trials, trial.index, saved, self.preferences)
         return saved
 
     def run(
@@ -600,23 +606,24 @@ class Study:
             self._running.close()
             self._running = None
 
-    def next_trial(self, running: Collection[int] = ()) -> Trial | None:
-        """Return a trial to draw: one that was in flight when the study was stopped, or a new one.
+    def begin_next(self, running: Collection[int] = ()) -> Trial | None:
+        """Begin a trial: one that was in flight when the study was stopped, or a new one.
 
         Args:
             running: indices of those that are being drawn.
 
         Returns:
-            None where all that is planned has been asked for, or what is running comes first.
+            The trial to draw; None where all that is planned has been asked for, or what is
+            running comes first.
         """
         trials = self.trials
         pending = [t for t in trials if t.status.is_pending and t.index not in running]
         if pending:
-            return pending[0]
+            return self.claim(pending[0])
         if 0 in running and self.compares_with_hand:
             return None
         try:
-            return self.ask()
+            return self._rows.add_begun(self._proposed())
         except StudyCompleteError:
             return None
 
@@ -657,7 +664,7 @@ class Study:
 
     def pool_of(self, trial: Trial) -> tuple[Reference, ...]:
         """Return the references that a trial chose from."""
-        return self.rounds[trial.round - 1].pool
+        return self._store.round(trial.round).pool
 
     @property
     def _waits_for_outcomes(self) -> bool:

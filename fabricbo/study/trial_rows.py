@@ -6,8 +6,8 @@ back finds that the trial is no longer its own.
 """
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -23,7 +23,10 @@ from fabricbo.study.errors import TrialStateError
 from fabricbo.study.over_prompts import score_over_prompts
 from fabricbo.study.settings import StudySettings
 
-References = Callable[[sa.Connection], Sequence[Reference]]
+References = Callable[[sa.Connection, Collection[str]], Sequence[Reference]]
+"""Returns references, those with the given identities among them."""
+_NEWEST = sa.select(sa.func.max(schema.trial_events.c.id))
+_ROLES = ("liked", "disliked")
 _OPEN = [str(status) for status in TrialStatus if not status.is_over]
 _PENDING = [str(status) for status in TrialStatus if status.is_pending]
 
@@ -80,15 +83,18 @@ class TrialRows:
     def all(self) -> list[Trial]:
         """Return all trials in order."""
         with self._lock:
-            self._database.read(self._catch_up)
+            if self._newest() != self._seen:
+                self._database.read(self._catch_up)
             return list(self._known.values())
+
+    def _newest(self) -> int:
+        with self._database.reading() as connection:
+            return connection.scalar(_NEWEST) or 0
 
     def _catch_up(self, connection: sa.Connection) -> None:
         """Read the trials that something has happened to since they were read last."""
         events, trials = schema.trial_events, schema.trials
-        newest = connection.scalar(sa.select(sa.func.max(events.c.id))) or 0
-        if newest == self._seen:
-            return
+        newest = connection.scalar(_NEWEST) or 0
         query = (
             sa.select(trials, schema.rounds.c.seeds)
             .join(schema.rounds, trials.c.round == schema.rounds.c.index)
@@ -97,8 +103,10 @@ class TrialRows:
         if self._seen > 0:
             changed = sa.select(events.c.trial).where(events.c.id > self._seen)
             query = query.where(trials.c.index.in_(changed))
-        references = self._references(connection)
-        for row in connection.execute(query).mappings():
+        rows = connection.execute(query).mappings().all()
+        used = {id for row in rows for role in _ROLES for id in row["action"][role]}
+        references = self._references(connection, used)
+        for row in rows:
             self._known[row["index"]] = _trial(row, references, self._scores(row))
         self._seen = newest
 
@@ -127,7 +135,24 @@ class TrialRows:
         Raises:
             TrialStateError: somebody else has added one of its number.
         """
-        key = uuid4().hex
+        self._add(trial, [_Change(trial, trial.status, {})])
+
+    def add_begun(self, trial: Trial) -> Trial:
+        """Add a trial that was proposed, and begin the first attempt, in one transaction.
+
+        Returns:
+            The trial to draw.
+
+        Raises:
+            TrialStateError: somebody else has added one of its number.
+        """
+        begun = replace(trial, status=TrialStatus.RUNNING, attempt=trial.attempt + 1)
+        self._add(begun, [_Change(one, one.status, {}) for one in (trial, begun)])
+        return begun
+
+    def _add(self, trial: Trial, changes: Sequence[_Change]) -> None:
+        """Add a trial as it is now, after some changes."""
+        keys = [uuid4().hex for _ in changes]
         row = {
             "index": trial.index,
             "round": trial.round,
@@ -139,9 +164,10 @@ class TrialRows:
         }
 
         def work(connection: sa.Connection) -> None:
-            if not _is_stored(connection, key):
+            if not _is_stored(connection, keys[0]):
                 connection.execute(schema.trials.insert(), row)
-                _add_event(connection, _Change(trial, trial.status, {}), key)
+                for change, key in zip(changes, keys, strict=True):
+                    _add_event(connection, change, key)
 
         try:
             self._database.write(work)
