@@ -244,14 +244,18 @@ class Ballots:
         """
         questions = schema.questions
         enough = sa.case((questions.c.answered >= judgements, 1), else_=0)
-        query = sa.select(sa.func.count(), sa.func.sum(enough)).where(
+        standing, answered = (
+            sa.func.count().label("standing"),
+            sa.func.sum(enough).label("answered"),
+        )
+        query = sa.select(standing, answered).where(
             questions.c.withdrawn.is_(False),
             questions.c.expected.is_(None),
             questions.c.repeat_of.is_(None),
         )
         with self._reading() as connection:
-            row = connection.execute(query).one()
-        return row[0], row[1] or 0
+            row = connection.execute(query).mappings().one()
+        return row["standing"], row["answered"] or 0
 
     def given(self, rater: int) -> int:
         """Return how many answers of a rater stand."""
