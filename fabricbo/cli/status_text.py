@@ -32,7 +32,7 @@ def status_lines(status: StudyStatus) -> list[str]:
         f"{status.name}: {_state(status)}",
         f"round {status.round} of {status.rounds}, trial {status.finished} of {status.planned}",
         f"trials: {said}",
-        *(_going(one, status.taken) for one in status.going[:_GOING]),
+        *(_going(one) for one in status.going[:_GOING]),
         *_more(len(status.going) - _GOING, "trials in flight"),
         *_best(status.leader),
         *_pace(status),
@@ -73,7 +73,7 @@ def _state(status: StudyStatus) -> str:
     return f"nobody draws. Go on with: {go_on}"
 
 
-def _going(one: Going, _now: datetime) -> str:
+def _going(one: Going) -> str:
     again = f", attempt {one.attempt}" if one.attempt > 1 else ""
     who = f" by {one.worker}" if one.worker else ""
     for_ = "" if one.status is TrialStatus.PROPOSED else f" for {duration(one.seconds)}"
@@ -118,7 +118,7 @@ def _scored(score: Score | None) -> str:
 def _pace(status: StudyStatus) -> Iterator[str]:
     pace = status.pace
     if pace.seconds_a_trial is not None:
-        rate = "" if pace.trials_an_hour is None else f", {pace.trials_an_hour:.3g} an hour"
+        rate = "" if pace.trials_an_hour is None else f", {_rate(pace.trials_an_hour)} an hour"
         yield f"a trial takes {duration(pace.seconds_a_trial)}{rate}"
     if status.finished >= status.planned or status.state is not StudyState.DRAWING:
         return
@@ -126,6 +126,10 @@ def _pace(status: StudyStatus) -> Iterator[str]:
         yield "time left: not known before a trial is done"
     else:
         yield f"time left: about {duration(pace.seconds_left)}"
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 def _questions(status: StudyStatus) -> Iterator[str]:
