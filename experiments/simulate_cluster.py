@@ -7,10 +7,11 @@
 
 Each cell of the grid is a study with 100 scored trials, run with so many workers that take so long
 for a trial. Workers are simulated on a clock of their own; what the driver does takes as long as it
-takes (`experiments/cluster/workers.py`). A few cells are repeated with threads that sleep, to check
-that. Measured is from when every worker could have had work until twice as many trials as workers
-(60 at least) have ended or a cell has taken its `--seconds`. PostgreSQL is started for the purpose
-unless `--database` names one. What has been measured is kept and not measured again.
+takes, less what it waits for a core that other programs have (`experiments/cluster/`). A few cells
+are repeated with threads that sleep, to check that. Measured is from when every worker could have
+had work until as many trials have ended as there are workers, twice (40 at least), or a cell has
+taken its `--seconds`. PostgreSQL is started for the purpose unless `--database` names one. What has
+been measured is kept and not measured again.
 """
 
 import argparse
@@ -85,7 +86,7 @@ def _measure_all(cells: list[Cell], options: argparse.Namespace) -> None:
     make_proposer("fabricbo", None)  # what it imports need not be imported in each of them
     with _database(cells, options.database) as url:
         for cell in cells:
-            trials = 4 if options.smoke else max(60, 2 * cell.workers)
+            trials = 4 if options.smoke else max(40, 2 * cell.workers)
             effort = Effort(trials, options.seconds)
             with multiprocessing.get_context("fork").Pool(1) as pool:
                 of_cell = url if cell.database == "postgres" else None
@@ -128,7 +129,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=_whole, default=list(WORKERS))
     parser.add_argument("--trial-seconds", type=_numbers, default=list(SECONDS))
     parser.add_argument("--scored", type=int, default=100, help="trials that are known beforehand")
-    parser.add_argument("--seconds", type=float, default=40.0, help="of a cell, at most")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of a cell, at most")
     parser.add_argument("--database", help="URL of a PostgreSQL database; else one is started")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--kept", action="store_true", help="measure nothing, tell what is kept")

@@ -1,6 +1,5 @@
 """Watching a study: what its driver spends its time on, and when enough has been seen."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from unittest import mock
 
 import sqlalchemy as sa
 
+from experiments.cluster.stopwatch import own_seconds
 from experiments.cluster.workers import TimedWorkers
 from fabricbo.protocols import History, Proposal, Proposer
 from fabricbo.records import Trial
@@ -25,10 +25,10 @@ class EnoughError(Exception):
 class Effort:
     """How much is measured."""
 
-    trials: int = 60
-    """At least, or twice the number of workers."""
-    seconds: float = 40.0
-    """Of real time after which it ends, whatever it has come to."""
+    trials: int
+    """That end."""
+    seconds: float
+    """After which it ends, whatever it has come to."""
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Gauge:
         """Seconds of each that was measured."""
         self.workers: TimedWorkers | None = None
         self._slots, self._effort = slots, effort
-        self._since, self._proposed = time.perf_counter(), 0
+        self._since, self._proposed = own_seconds(), 0
 
     def so_far(self) -> Tally:
         """Return the sums so far."""
@@ -74,7 +74,7 @@ class Gauge:
         """Take note of a suggestion."""
         self.tally.proposing += seconds
         self._proposed += 1
-        spent = time.perf_counter() - self._since
+        spent = own_seconds() - self._since
         if self.begun is not None:
             self.suggestions.append(seconds)
         elif self._proposed >= self._slots or spent > self._effort.seconds / 2:
@@ -90,7 +90,7 @@ class Gauge:
         if self.begun is None:
             return
         done = self.tally.trials - self.begun.trials
-        if done >= self._effort.trials or time.perf_counter() - self._since > self._effort.seconds:
+        if done >= self._effort.trials or own_seconds() - self._since > self._effort.seconds:
             raise EnoughError
 
 
@@ -103,9 +103,9 @@ class TimedProposer:
 
     def propose(self, history: History, /) -> Proposal:
         """Return what the other one proposes."""
-        began = time.perf_counter()
+        began = own_seconds()
         proposal = self._proposer.propose(history)
-        self._gauge.note_suggestion(time.perf_counter() - began)
+        self._gauge.note_suggestion(own_seconds() - began)
         return proposal
 
 
@@ -141,10 +141,10 @@ def watching(tally: Tally) -> Iterator[None]:
 def _timed(method: Callable[..., Any], add: Callable[[float], None]) -> Callable[..., Any]:
     @wraps(method)
     def timed(*given: Any) -> Any:
-        began = time.perf_counter()
+        began = own_seconds()
         try:
             return method(*given)
         finally:
-            add(time.perf_counter() - began)
+            add(own_seconds() - began)
 
     return timed

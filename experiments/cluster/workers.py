@@ -1,9 +1,9 @@
 """Executors whose workers draw nothing that takes time: on a clock of their own, or asleep.
 
 `SimulatedWorkers` is a discrete-event simulation. Workers live on a clock that jumps; the driver
-lives in real time, and whatever it spends between two calls of the executor is added to that clock.
-So the driver is measured and the workers cost nothing, and 256 of them fit one core. What it leaves
-out is the way between the two: Ray's messages, and images on the network.
+lives in its own time, and whatever it needs between two calls of the executor is added to that
+clock. So the driver is measured and the workers cost nothing, and 256 of them fit one core. What it
+leaves out is the way between the two: Ray's messages, and images on the network.
 
 `SleepingWorkers` are threads that sleep, to check the simulation.
 """
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
+from experiments.cluster.stopwatch import own_seconds
 from fabricbo.executors import Drawn, Executor, Report, Tools, Work, perform
 
 _DRAWING = 0.95
@@ -80,7 +81,7 @@ class SimulatedWorkers:
         self._free = [0.0] * crew.workers
         self._order = count()
         self._reports: list[tuple[float, int, Iterator[Report]]] = []
-        self._now, self._left = 0.0, time.perf_counter()
+        self._now, self._left = 0.0, own_seconds()
 
     @property
     def slots(self) -> int:
@@ -99,7 +100,7 @@ class SimulatedWorkers:
 
     def clock(self) -> float:
         """Return the time: that of the last call, and what the driver has spent since."""
-        return self._now + time.perf_counter() - self._left
+        return self._now + own_seconds() - self._left
 
     def submit(self, work: Work, /) -> None:
         """Give work to whoever is free first."""
@@ -112,7 +113,7 @@ class SimulatedWorkers:
         for share in (_DRAWING, 1.0):
             report = (start + share * seconds, next(self._order), going)
             heapq.heappush(self._reports, report)
-        self._left = time.perf_counter()
+        self._left = own_seconds()
 
     def take(self) -> Report:
         """Return what is heard next, at the time at which it is."""
@@ -121,7 +122,7 @@ class SimulatedWorkers:
         self.sheet.waited += max(0.0, when - self._now)
         self._now = max(self._now, when)
         report = next(going)
-        self._left = time.perf_counter()
+        self._left = own_seconds()
         return report
 
     def close(self) -> None:
