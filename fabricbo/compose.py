@@ -20,6 +20,7 @@ from fabricbo.study import (
     Study,
     StudySettings,
 )
+from fabricbo.study.images import images_of
 from fabricbo.study.location import Location, is_study
 from fabricbo.study.measures import study_measures
 from fabricbo.study.parts import objectives_by_name
@@ -53,6 +54,7 @@ def create_study(
     Raises:
         SettingsError: a setting is wrong.
         NameInUseError: there is a study of that name already.
+        ImagesGoneError: where it is to keep its images does not answer, or refuses.
         ObjectiveError: the objective cannot be loaded.
         ValueError: pool or checkpoint cannot be used.
         FileNotFoundError: the checkpoint is neither here nor can it be fetched.
@@ -65,6 +67,8 @@ def create_study(
         )
     pool = () if settings.pool.folder is None else read_pool(settings.pool.folder)
     check_pool(settings, pool)
+    if settings.images_at is not None:
+        images_of(settings.folder, settings.images_at).check()
     earlier = None if settings.start_from is None else _earlier(settings, settings.start_from)
     parts = load_parts(settings, objective, Placement(device, offload))
     return Study.create(settings, parts, pool, earlier)

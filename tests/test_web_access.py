@@ -20,6 +20,7 @@ from fabricbo.rating.web.app import make_app
 from fabricbo.records import Role
 from fabricbo.study import Parts, Study
 from tests.fakes import ColourSampler, UnitProposer
+from tests.files import file_of
 from tests.web_server import fill, rated_study
 
 HOST = "testserver"
@@ -225,7 +226,7 @@ def test_pictures_have_names_for_one_visitor_and_no_metadata(app, study, tokens)
         for identity in trial.images:
             info = PngImagePlugin.PngInfo()
             info.add_text("parameters", "secret weight 0.8")
-            study.images.load(identity).save(study.images.path(identity), pnginfo=info)
+            study.images.load(identity).save(file_of(study, identity), pnginfo=info)
     ada, bob = client(app, tokens["rater"]), client(app, study.ballots.add_rater("Bob"))
     name = pictures(ada.get("/rate").text)[0]
     found = ada.get(f"/picture/{name}")

@@ -24,7 +24,7 @@ from fabricbo.study.errors import NameInUseError, StudyCompleteError
 from fabricbo.study.failures import FailuresInARow
 from fabricbo.study.heldout import Heldout, HeldoutRow, read_heldout
 from fabricbo.study.holding_out import hold_out
-from fabricbo.study.images import ImageStore
+from fabricbo.study.images import images_of
 from fabricbo.study.judging import (
     check_images_stay,
     gold_questions,
@@ -33,6 +33,7 @@ from fabricbo.study.judging import (
 )
 from fabricbo.study.location import Location, is_study
 from fabricbo.study.measures import parts_for, study_measures
+from fabricbo.study.origin import origins
 from fabricbo.study.outcomes import Outcome, check_seconds, read_outcome
 from fabricbo.study.parts import Parts
 from fabricbo.study.pool import check_pool, grown_pool
@@ -69,9 +70,9 @@ class Study:
             ValueError: the parts' objectives are not what it measures.
         """
         self.folder = folder
-        self.images = ImageStore(folder / "images")
         self._database = Database(Location.of(folder))
-        self._store = Store(self._database, self.images)
+        self._store = Store(self._database)
+        self.images = self._store.images
         self._rows = self._store.trials
         self.settings: StudySettings = self._store.settings
         self.measures: tuple[Measure, ...] = self._store.measures
@@ -112,6 +113,7 @@ class Study:
 
         Raises:
             NameInUseError: there is one already.
+            ImagesGoneError: where it is to keep its images does not answer, or refuses.
             ValueError: the pool does not fit the action space, nothing judges the images, or the
                 earlier study measures something else.
         """
@@ -123,7 +125,7 @@ class Study:
         check_pool(settings, pool)
         measures = study_measures(parts.objectives, settings)
         known = () if earlier is None else comparable_trials(earlier, measures)
-        images = ImageStore(folder / "images")
+        images = images_of(folder, settings.images_at)
         used = (r for t in known for r in (*t.action.liked, *t.action.disliked))
         for reference in dict.fromkeys((*pool, *used)):
             images.save(reference.image)
@@ -302,7 +304,7 @@ class Study:
             TrialStateError: it is over, or somebody else has claimed it.
             ValueError: other images than those that a person judged.
         """
-        self._rows.keep_images(trial, self._save(trial, images), drawn_with)
+        self._rows.keep_images(trial, self._save(trial, images, drawn_with), drawn_with)
 
     def tell(
         self,
@@ -331,7 +333,8 @@ class Study:
         """
         check_seconds(seconds)
         found = read_outcome(scores, self.measures, self.settings, len(images))
-        self._rows.finish(trial, found, self._save(trial, images), seconds, drawn_with)
+        saved = self._save(trial, images, drawn_with)
+        self._rows.finish(trial, found, saved, seconds, drawn_with)
 
     def finish(self, trial: Trial, scores: Outcome, seconds: float | None = None) -> None:
         """Store the scores of a trial whose images were kept before (`keep_images`).
@@ -355,7 +358,7 @@ class Study:
             ValueError: other images than those that a person judged.
         """
         _log.warning("trial %d failed: %s", trial.index, reason)
-        saved = self._save(trial, images) if images else ()
+        saved = self._save(trial, images, None) if images else ()
         self._rows.lose(trial, TrialStatus.FAILED, reason, saved)
 
     def abandon(self, trial: Trial, reason: str) -> None:
@@ -367,8 +370,12 @@ class Study:
         _log.warning("trial %d was given up: %s", trial.index, reason)
         self._rows.lose(trial, TrialStatus.ABANDONED, reason)
 
-    def _save(self, trial: Trial, images: Sequence["Image"]) -> tuple[str, ...]:
-        saved = tuple(self.images.save(image) for image in images)
+    def _save(
+        self, trial: Trial, images: Sequence["Image"], drawn_with: Environment | None
+    ) -> tuple[str, ...]:
+        known = drawn_with or self.drawn_with(trial)
+        told = origins(self.settings, trial, self._plan(trial), drawn_with=known)
+        saved = self.images.save_all(images, told)
         check_images_stay(self.trials, trial.index, saved, self.preferences)
         return saved
 
@@ -592,11 +599,14 @@ class Study:
         return Work(
             key=f"trial {trial.index}, attempt {trial.attempt}",
             action=trial.action,
-            plan=Plan(dict.fromkeys(settings.prompts, trial.seeds), settings.images),
+            plan=self._plan(trial),
             references=self.pool_of(trial),
             hand={p: self.hand_images(p) for p in settings.prompts} if ask_hand else {},
             images=tuple(self._kept(trial)),
         )
+
+    def _plan(self, trial: Trial) -> Plan:
+        return Plan(dict.fromkeys(self.settings.prompts, trial.seeds), self.settings.images)
 
     @property
     def compares_with_hand(self) -> bool:
