@@ -67,8 +67,7 @@ def create_study(
         )
     pool = () if settings.pool.folder is None else read_pool(settings.pool.folder)
     check_pool(settings, pool)
-    if settings.images_at is not None:
-        images_of(settings.folder, settings.images_at).check()
+    _check_images(settings.folder, settings)
     earlier = None if settings.start_from is None else _earlier(settings, settings.start_from)
     parts = load_parts(settings, objective, Placement(device, offload))
     return Study.create(settings, parts, pool, earlier)
@@ -93,13 +92,21 @@ def resume_study(
 
     Raises:
         NotAStudyError: there is none, or it cannot be read.
+        ImagesGoneError: where it keeps its images does not answer, or refuses.
         ObjectiveError: the objective cannot be loaded.
         FileNotFoundError: the checkpoint is neither here nor can it be fetched.
     """
     settings = stored_settings(Location.of(folder))
     if executor is not None:
         settings = settings.model_copy(update={"executor": executor})
+    _check_images(folder, settings)
     return Study.open(folder, load_parts(settings, objective, Placement(device, offload)))
+
+
+def _check_images(folder: Path, settings: StudySettings) -> None:
+    """Try where images are kept, if not at home, before anything is drawn for it."""
+    if settings.images_at is not None:
+        images_of(folder, settings.images_at).check()
 
 
 def _earlier(settings: StudySettings, folder: Path) -> Study:

@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fabricbo.cli.app import app
-from fabricbo.compose import create_study
+from fabricbo.compose import create_study, resume_study
 from fabricbo.imagefiles import png_texts
 from fabricbo.rating.image_folder import write_image_folder
 from fabricbo.rating.web.pictures import Pictures
@@ -199,3 +199,15 @@ def test_the_commands(study, tmp_path, url) -> None:
     put(again, again.trials[1].images[0], b"no image")
     done = run(app, ["doctor", str(again.folder)])
     assert (done.exit_code, "damaged: image" in done.output) == (1, True)
+
+
+def test_the_place_is_tried_again_before_going_on(study, monkeypatch) -> None:
+    def gone(*_args, **_kwargs):
+        raise ImagesGoneError("may not be written to")
+
+    study.close()
+    for place in ("places.LocalPlace", "remote_place.RemotePlace"):
+        monkeypatch.setattr(f"fabricbo.study.{place}.write", gone)
+    monkeypatch.setattr("fabricbo.compose.load_parts", None)  # it does not come to that
+    with pytest.raises(ImagesGoneError, match="may not be written to"):
+        resume_study(study.folder, objective=lambda images, prompt: [0.0])
