@@ -22,6 +22,7 @@ from fabricbo.study import (
     Study,
     StudySettings,
 )
+from fabricbo.study.images import images_of
 from fabricbo.study.location import Location, is_study
 from fabricbo.study.measures import study_measures
 from fabricbo.study.parts import objectives_by_name
@@ -58,6 +59,7 @@ def create_study(
         SettingsError: a setting is wrong.
         LoggerError: a logger cannot be loaded.
         NameInUseError: there is a study of that name already.
+        ImagesGoneError: where it is to keep its images does not answer, or refuses.
         ObjectiveError: the objective cannot be loaded.
         ValueError: pool or checkpoint cannot be used.
         FileNotFoundError: the checkpoint is neither here nor can it be fetched.
@@ -70,6 +72,7 @@ def create_study(
         )
     pool = () if settings.pool.folder is None else read_pool(settings.pool.folder)
     check_pool(settings, pool)
+    _check_images(settings.folder, settings)
     earlier = None if settings.start_from is None else _earlier(settings, settings.start_from)
     told = _loggers(settings, loggers)
     parts = replace(load_parts(settings, objective, Placement(device, offload)), loggers=told)
@@ -97,6 +100,7 @@ def resume_study(
 
     Raises:
         NotAStudyError: there is none, or it cannot be read.
+        ImagesGoneError: where it keeps its images does not answer, or refuses.
         ObjectiveError: the objective cannot be loaded.
         FileNotFoundError: the checkpoint is neither here nor can it be fetched.
     """
@@ -104,6 +108,7 @@ def resume_study(
     if how is not None:
         new = {"executor": how.executor, "loggers": how.loggers}
         settings = settings.model_copy(update=new)
+    _check_images(folder, settings)
     told = _loggers(settings, loggers)
     parts = load_parts(settings, objective, Placement(device, offload))
     return Study.open(folder, replace(parts, loggers=told))
@@ -125,6 +130,12 @@ def _loggers(settings: StudySettings, given: Logger | Sequence[Logger]) -> dict[
             number += 1
         found[label] = one
     return found
+
+
+def _check_images(folder: Path, settings: StudySettings) -> None:
+    """Try where images are kept, if not at home, before anything is drawn for it."""
+    if settings.images_at is not None:
+        images_of(folder, settings.images_at).check()
 
 
 def _earlier(settings: StudySettings, folder: Path) -> Study:

@@ -12,6 +12,7 @@ from fabricbo.study import NameInUseError, NotAStudyError, Study
 from fabricbo.upkeep.archive import ArchiveError, pack, unpack
 from fabricbo.upkeep.examination import examine
 from tests.fakes import fake_study
+from tests.files import file_of
 from tests.web_server import fill, rated_study
 
 pytestmark = pytest.mark.usefixtures("store_kind")  # on SQLite and on PostgreSQL
@@ -58,7 +59,7 @@ def test_nothing_is_replaced(study, tmp_path) -> None:
 
 
 def test_a_damaged_study_is_not_packed(study, tmp_path) -> None:
-    study.images.path(study.trials[1].images[0]).unlink()
+    file_of(study, study.trials[1].images[0]).unlink()
     with pytest.raises(ArchiveError, match="doctor --mend"):
         pack(study.folder, tmp_path / "fake.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
@@ -94,7 +95,7 @@ def test_other_pixels_or_missing_ones_are_refused(study, tmp_path) -> None:
     pack(study.folder, tmp_path / "fake.zip")
     one, other = study.trials[1].images
     place = f"images/{one[:2]}/{one}.png"
-    swapped = study.images.path(other).read_bytes()
+    swapped = file_of(study, other).read_bytes()
     for change, said in (
         (lambda name, data: [(name, swapped if name == place else data)], "does not hold"),
         (lambda name, data: [(name, b"junk" if name == place else data)], "no readable image"),

@@ -49,3 +49,11 @@ def test_bench_rating() -> None:
     found = json.loads(done.stdout)
     assert (found["errors"], found["missing"]) == (0, 0)
     assert found["votes_a_second"] > 0
+
+
+def test_time_saving() -> None:
+    command = [sys.executable, "-m", "experiments.time_saving", "--smoke", "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout)["64 x 64"]
+    assert found.keys() == {"no texts", "both texts", "memory://"}
+    assert all(0 < seconds < 10 for seconds in found.values())

@@ -50,6 +50,14 @@ def test_a_click_is_a_vote_and_undo_takes_it_back(tmp_path, kind, label, answer)
     assert stored(study) == [answer, "undo"]
 
 
+def test_pictures_do_not_say_how_they_were_drawn(tmp_path) -> None:
+    study = ready(tmp_path)
+    image = study.trials[0].images[0]
+    assert b"parameters" in study.images.read(image)
+    for picture in parts(rate(study, name="Ada"), widgets.Image):
+        assert not any(said in picture.value for said in (b"parameters", b"fabricbo", b"a cat"))
+
+
 def test_verdicts_are_sent_together(tmp_path) -> None:
     study = ready(tmp_path, "like")
     box = rate(study, name="Ada")

@@ -30,8 +30,9 @@ from fabricbo.scoring import objective
 from fabricbo.space import Choice, Range
 from fabricbo.study import Parts, Study
 from fabricbo.study.heldout import Comparison
-from fabricbo.study.images import ImageStore
+from fabricbo.study.images import images_of
 from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
+from tests.files import file_of
 from tests.tiny import reference
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -130,7 +131,7 @@ def test_pages_of_unfinished_studies(tmp_path) -> None:
 
 
 def test_page_survives_a_damaged_image_and_keeps_no_parts(study: Study) -> None:
-    study.images.path(study.trials[0].images[0]).write_bytes(b"damaged")
+    file_of(study, study.trials[0].images[0]).write_bytes(b"damaged")
     page = write_report(study)
     assert 'missing"' in page.read_text("utf-8")
     assert [file.name for file in study.folder.glob("*.part")] == []
@@ -150,7 +151,7 @@ def test_batch_objective_and_other_target(tmp_path) -> None:
 
 
 def test_each_image_is_embedded_once_and_large_ones_shrink(tmp_path) -> None:
-    store = ImageStore(tmp_path)
+    store = images_of(tmp_path, None)
     noise = np.random.default_rng(0).integers(0, 255, (900, 700, 3), dtype=np.uint8)
     identity = store.save(Image.fromarray(noise))
     embedded = EmbeddedImages(store)
@@ -240,7 +241,7 @@ def effects_of(
     ]
     references = {r.id: r for r in POOL}
     best = Action(liked=POOL[:1])
-    embedded = EmbeddedImages(ImageStore(tmp_path))
+    embedded = EmbeddedImages(images_of(tmp_path, None))
     return effect_rows(effects, references, best, direction, embedded)
 
 
@@ -295,7 +296,7 @@ def test_bars_share_one_scale_and_stay_in_their_lane(tmp_path) -> None:
 
 def test_effects_on_other_measures_are_left_out(tmp_path) -> None:
     effects = [ReferenceEffect(POOL[0].id, NOTHING, NOTHING, measure=1)]
-    embedded = EmbeddedImages(ImageStore(tmp_path))
+    embedded = EmbeddedImages(images_of(tmp_path, None))
     assert effect_rows(effects, {}, Action(), "maximize", embedded) == []
 
 
@@ -483,7 +484,7 @@ def test_figures_cannot_break_out_of_their_script() -> None:
 
 
 def test_images_are_grouped_by_prompt(tmp_path) -> None:
-    store = ImageStore(tmp_path)
+    store = images_of(tmp_path, None)
     saved = [store.save(Image.new("RGB", (2, 2), (shade, 0, 0))) for shade in range(6)]
     embedded = EmbeddedImages(store)
     groups = drawn_pictures(saved, "trial 3", ("a cat", "a dog"), embedded)

@@ -13,11 +13,12 @@ from PIL import Image
 from sqlalchemy.exc import DatabaseError
 
 from fabricbo.study import NotAStudyError, Study, StudyError
-from fabricbo.study.images import ImageStore
+from fabricbo.study.images import images_of
 from fabricbo.upkeep.examination import Health, examine
 from fabricbo.upkeep.mending import find_again, make_again, set_aside
 from fabricbo.upkeep.replay import changes, difference, draw_again, draw_held_out_again
 from tests.fakes import POOL, ColourSampler, fake_study
+from tests.files import file_of
 from tests.stores import sqlite_only
 
 
@@ -42,7 +43,7 @@ def study(tmp_path: Path) -> Study:
 
 def harm(study: Study, *images: str, data: bytes | None = None) -> None:
     for image in images:
-        path = study.images.path(image)
+        path = file_of(study, image)
         path.unlink() if data is None else path.write_bytes(data)
 
 
@@ -71,14 +72,14 @@ def test_missing_and_damaged_images_are_named_with_their_uses(study) -> None:
 
 def test_a_whole_image_under_a_wrong_name_is_damaged(study) -> None:
     one, other = study.trials[1].images
-    shutil.copy(study.images.path(one), study.images.path(other))
+    shutil.copy(file_of(study, one), file_of(study, other))
     assert states(examine(study.folder)) == {other: "damaged"}
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_an_image_cut_off_or_changed_anywhere_is_damaged_or_the_same(study, seed) -> None:
     rng, image = random.Random(seed), study.trials[0].images[0]
-    path = study.images.path(image)
+    path = file_of(study, image)
     whole = path.read_bytes()
     for _ in range(12):
         at = rng.randrange(len(whole))
@@ -99,8 +100,8 @@ def test_images_are_drawn_again_and_nothing_is_deleted(study) -> None:
     harm(study, trial.images[0], held)
     harm(study, trial.images[1], data=b"no image")
     harms, told = examine(study.folder).harms, []
-    (moved,) = set_aside(study.folder, harms)
-    assert moved.read_bytes() == b"no image"
+    (moved,) = set_aside(study.images, harms)
+    assert Path(moved).read_bytes() == b"no image"
     found = make_again(study, harms, ColourSampler(), told.append)
     assert {*found} == {*trial.images, held}
     assert examine(study.folder).good
@@ -121,7 +122,7 @@ def test_a_second_damaged_file_of_one_name_keeps_the_first(study) -> None:
     image = study.trials[0].images[0]
     for data in (b"first", b"second"):
         harm(study, image, data=data)
-        set_aside(study.folder, examine(study.folder).harms)
+        set_aside(study.images, examine(study.folder).harms)
     kept = sorted((study.folder / "quarantine").iterdir())
     assert sorted(path.read_bytes() for path in kept) == [b"first", b"second"]
 
@@ -133,11 +134,9 @@ def test_references_are_found_where_they_came_from(study, tmp_path) -> None:
     reference.image.save(place / "disliked" / "renamed.png")
     harm(study, reference.id)
     harms = examine(study.folder).harms
-    assert find_again(study.folder, harms, place, tmp_path / "nowhere") == [reference.id]
+    assert find_again(study.images, harms, place, tmp_path / "nowhere") == [reference.id]
     assert examine(study.folder).good
-    assert ImageStore(study.folder / "images").load(reference.id).tobytes() == (
-        reference.image.tobytes()
-    )
+    assert images_of(study.folder, None).load(reference.id).tobytes() == (reference.image.tobytes())
 
 
 def test_replay_compares_image_by_image(study) -> None:

@@ -321,8 +321,23 @@ def export(
 def import_(
     file: Annotated[Path, typer.Argument(help="What `export --what study` wrote.")],
     storage: Storage = DEFAULT_STORAGE,
+    images_at: Annotated[
+        str | None,
+        typer.Option(help="URL of where to keep its images, such as s3://bucket/cats."),
+    ] = None,
 ) -> None:
     """Make a study of an archive; nothing that it names is loaded or run."""
     from fabricbo.cli.exporting import import_study
 
-    import_study(file, storage)
+    import_study(file, storage, images_at)
+
+
+@app.command()
+def about(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="PNG files.")],
+    as_json: Json = False,
+) -> None:
+    """Say how images were drawn, as far as their files do: those of a study, or of a WebUI."""
+    from fabricbo.cli.about import print_origins
+
+    print_origins(images, as_json=as_json)

@@ -13,6 +13,7 @@ from fabricbo.rating.export import ExportError, write_votes_csv, write_votes_par
 from fabricbo.rating.image_folder import remove_image_folder, write_image_folder
 from fabricbo.rating.pairs import write_pairs_parquet
 from fabricbo.study import Study
+from fabricbo.study.remote_place import check_images_url
 from fabricbo.upkeep.archive import pack, unpack
 
 _console = Console(highlight=False, markup=False, emoji=False)
@@ -61,12 +62,14 @@ def _write_archive(study: Study, export: Export) -> None:
         raise ValueError(f"{error}; name another file") from error
 
 
-def import_study(file: Path, storage: Path) -> None:
+def import_study(file: Path, storage: Path, images_at: str | None) -> None:
     """Make a study of an archive and say where it is."""
     with told():
         if not file.is_file():
             raise ValueError(f"there is no file {file}")
-        folder = unpack(file, storage)
+        if images_at is not None:
+            check_images_url(images_at)
+        folder = unpack(file, storage, images_at)
     _console.print(f"the study is in {folder}", soft_wrap=True)
 
 

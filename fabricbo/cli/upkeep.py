@@ -14,6 +14,7 @@ from fabricbo.compose import sampler_for
 from fabricbo.records import Trial
 from fabricbo.study import Study, StudySettings
 from fabricbo.study.driver import driving
+from fabricbo.study.images import images_of
 from fabricbo.study.location import Location
 from fabricbo.study.store import stored_settings
 from fabricbo.upkeep.examination import Harm, Health, examine
@@ -43,10 +44,11 @@ def check_study(name: str, storage: Path, device: str, *, mend: bool, as_json: b
 
 
 def _mend(folder: Path, harms: Sequence[Harm], device: str) -> None:
-    for path in set_aside(folder, harms):
-        _log.print(f"set aside: {path}", soft_wrap=True)
     settings = stored_settings(Location.of(folder))
-    found = find_again(folder, harms, *_places(settings))
+    images = images_of(folder, settings.images_at)
+    for place in set_aside(images, harms):
+        _log.print(f"set aside: {place}", soft_wrap=True)
+    found = find_again(images, harms, *_places(settings))
     if found:
         _log.print(f"{len(found)} found where the study took them from")
     left = examine(folder).harms

@@ -1,7 +1,6 @@
 """Images of a study as a folder that Hugging Face's `imagefolder` reads."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ def write_image_folder(study: Study, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     lines = []
     for row in _rows(study):
-        shutil.copyfile(study.images.path(row["identity"]), target / row["file_name"])
+        (target / row["file_name"]).write_bytes(study.images.read(row["identity"]))
         lines.append(json.dumps(row, allow_nan=False))
     (target / METADATA).write_text("".join(f"{line}\n" for line in lines), "utf-8")
 

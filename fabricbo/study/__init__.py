@@ -2,6 +2,7 @@
 
 from fabricbo.study.checked import SettingsError
 from fabricbo.study.errors import (
+    ImagesGoneError,
     NameInUseError,
     NewerStoreError,
     NotAStudyError,
@@ -18,6 +19,7 @@ from fabricbo.study.study import Study
 
 __all__ = [
     "Heldout",
+    "ImagesGoneError",
     "NameInUseError",
     "NewerStoreError",
     "NotAStudyError",

@@ -37,5 +37,9 @@ class DatabaseGoneError(StudyError):
     """The database does not answer."""
 
 
+class ImagesGoneError(StudyError):
+    """Where a study keeps its images does not answer, or refuses."""
+
+
 class RepeatedFailureError(StudyError):
     """Several trials in a row failed; the study stopped with everything kept."""

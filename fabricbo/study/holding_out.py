@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fabricbo.executors import Drawn, Scored, Work
+from fabricbo.executors import Scored, Work
 from fabricbo.executors.drawing import Plan, in_batches, own_images
 from fabricbo.records import Trial
 from fabricbo.scoring import ObjectiveError
 from fabricbo.study.heldout import HeldoutRow, reporters_of
+from fabricbo.study.origin import origins
 from fabricbo.study.rounds import heldout_seeds
 from fabricbo.study.runner import Runner
 
@@ -60,14 +61,16 @@ def _hold_out(
     drawn, scored = runner.one(work)
     if not isinstance(scored, Scored):
         raise ObjectiveError(scored.reason)
-    keep(trial.index, _row(study, plan, drawn, scored))
+    told = origins(study.settings, trial, plan, drawn_with=drawn.environment, held_out=True)
+    saved = study.images.save_all(drawn.images, told)
+    keep(trial.index, _row(study, plan, saved, scored))
     return drawn.images
 
 
-def _row(study: "Study", plan: Plan, drawn: Drawn, scored: Scored) -> HeldoutRow:
+def _row(study: "Study", plan: Plan, images: tuple[str, ...], scored: Scored) -> HeldoutRow:
     return HeldoutRow(
         seeds=next(iter(plan.seeds.values())),
         values={name: tuple(values) for name, values in scored.values.items()},
-        images=tuple(study.images.save(image) for image in drawn.images),
+        images=images,
         reporters=reporters_of(study.reporters),
     )

@@ -29,6 +29,7 @@ from fabricbo.study.checked import (
 )
 from fabricbo.study.location import check_database
 from fabricbo.study.logger_settings import LoggerSettings
+from fabricbo.study.remote_place import check_images_url
 from fabricbo.study.space_settings import SpaceSettings
 
 File = Annotated[Path, Strict(False)]
@@ -193,6 +194,9 @@ class StudySettings(CheckedSettings):
     database: str | None = None
     """URL of a PostgreSQL database that holds the study's rows, such as `postgresql://db/art`;
     None: `study.db` in its folder. Passwords are read from the environment or `~/.pgpass`."""
+    images_at: str | None = None
+    """URL of where images are kept, such as `s3://bucket/cats`, by any protocol of fsspec; None:
+    `images/` in its folder. Keys and passwords are read from the environment."""
     checkpoint: CheckpointSettings = Field(default_factory=CheckpointSettings)
     objective: Annotated[tuple[ObjectiveSettings, ...], Strict(False)] = ()
     """What scores; several where an action is to be good in several ways. Empty: objectives are
@@ -221,6 +225,11 @@ class StudySettings(CheckedSettings):
     @classmethod
     def _check_database(cls, value: str | None) -> str | None:
         return None if value is None else check_database(value)
+
+    @field_validator("images_at")
+    @classmethod
+    def _check_images_at(cls, value: str | None) -> str | None:
+        return None if value is None else check_images_url(value)
 
     @field_validator("checkpoint", mode="before")
     @classmethod

@@ -18,7 +18,7 @@ from fabricbo.study import schema
 from fabricbo.study.database import Database, creating
 from fabricbo.study.errors import NotAStudyError
 from fabricbo.study.heldout import HeldoutRow, Reporter
-from fabricbo.study.images import ImageStore
+from fabricbo.study.images import images_of
 from fabricbo.study.location import Location
 from fabricbo.study.settings import StudySettings
 from fabricbo.study.trial_rows import TrialRows
@@ -29,14 +29,13 @@ _NEWEST_ROUND = sa.select(sa.func.max(schema.rounds.c.index))
 class Store:
     """The rows of one study."""
 
-    def __init__(self, database: Database, images: ImageStore) -> None:
+    def __init__(self, database: Database) -> None:
         """Read what the study is.
 
         Raises:
             NotAStudyError: the store does not say.
         """
         self._database = database
-        self._images = images
         self._cache: dict[str, Reference] = {}
         # What never changes once it is there is read once.
         self._rounds: list[Round] = []
@@ -53,6 +52,8 @@ class Store:
             ) from None
         self.created: datetime = about["created"].replace(tzinfo=UTC)  # SQLite keeps no zone
         """When the study was made."""
+        self.images = images_of(database.location.folder, self.settings.images_at)
+        """Where its images are; nothing is reached for yet."""
         self.measures = _measures(about, self.settings)
         """What is measured, the first objective first."""
         self.trials = TrialRows(
@@ -230,7 +231,7 @@ class Store:
         )
         for row in rows.mappings():
             if row["id"] not in self._cache:
-                image, role = self._images.load(row["id"]), Role(row["hand_role"])
+                image, role = self.images.load(row["id"]), Role(row["hand_role"])
                 self._cache[row["id"]] = Reference(row["id"], row["name"], image, role)
         return self._cache
 
@@ -244,7 +245,24 @@ def stored_settings(location: Location) -> StudySettings:
     """
     database = Database(location)
     try:
-        return Store(database, ImageStore(location.folder / "images")).settings
+        return Store(database).settings
+    finally:
+        database.close()
+
+
+def put_images_at(location: Location, url: str | None) -> None:
+    """Store where a study keeps its images; moving them is the caller's.
+
+    Raises:
+        NotAStudyError: there is none.
+    """
+    database = Database(location)
+    try:
+        settings = Store(database).settings
+        if settings.images_at != url:
+            moved = settings.model_copy(update={"images_at": url}).model_dump(mode="json")
+            update = schema.study.update().values(settings=moved)
+            database.write(lambda connection: connection.execute(update))
     finally:
         database.close()
 

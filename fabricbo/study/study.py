@@ -25,7 +25,7 @@ from fabricbo.study.errors import NameInUseError, StudyCompleteError
 from fabricbo.study.failures import FailuresInARow
 from fabricbo.study.heldout import Heldout, HeldoutRow, read_heldout
 from fabricbo.study.holding_out import hold_out
-from fabricbo.study.images import ImageStore
+from fabricbo.study.images import images_of
 from fabricbo.study.judging import (
     check_images_stay,
     gold_questions,
@@ -35,6 +35,7 @@ from fabricbo.study.judging import (
 from fabricbo.study.location import Location, is_study
 from fabricbo.study.logbook import Logbook
 from fabricbo.study.measures import parts_for, study_measures
+from fabricbo.study.origin import origins
 from fabricbo.study.outcomes import Outcome, check_seconds, read_outcome
 from fabricbo.study.parts import Parts
 from fabricbo.study.pool import check_pool, grown_pool
@@ -71,9 +72,9 @@ class Study:
             ValueError: the parts' objectives are not what it measures.
         """
         self.folder = folder
-        self.images = ImageStore(folder / "images")
         self._database = Database(Location.of(folder))
-        self._store = Store(self._database, self.images)
+        self._store = Store(self._database)
+        self.images = self._store.images
         self._rows = self._store.trials
         self.settings: StudySettings = self._store.settings
         self.measures: tuple[Measure, ...] = self._store.measures
@@ -115,6 +116,7 @@ class Study:
 
         Raises:
             NameInUseError: there is one already.
+            ImagesGoneError: where it is to keep its images does not answer, or refuses.
             ValueError: the pool does not fit the action space, nothing judges the images, or the
                 earlier study measures something else.
         """
@@ -126,7 +128,7 @@ class Study:
         check_pool(settings, pool)
         measures = study_measures(parts.objectives, settings)
         known = () if earlier is None else comparable_trials(earlier, measures)
-        images = ImageStore(folder / "images")
+        images = images_of(folder, settings.images_at)
         used = (r for t in known for r in (*t.action.liked, *t.action.disliked))
         for reference in dict.fromkeys((*pool, *used)):
             images.save(reference.image)
@@ -331,7 +333,8 @@ class Study:
             TrialStateError: it is over, or somebody else has claimed it.
             ValueError: other images than those that a person judged.
         """
-        self._rows.keep_images(trial, self._save(trial, images), drawn_with, worker)
+        saved = self._save(trial, images, drawn_with)
+        self._rows.keep_images(trial, saved, drawn_with, worker)
 
     def tell(
         self,
@@ -360,7 +363,8 @@ class Study:
         """
         check_seconds(seconds)
         found = read_outcome(scores, self.measures, self.settings, len(images))
-        self._rows.finish(trial, found, self._save(trial, images), seconds, drawn_with)
+        saved = self._save(trial, images, drawn_with)
+        self._rows.finish(trial, found, saved, seconds, drawn_with)
         self._logbook.over(trial.index)
 
     def finish(self, trial: Trial, scores: Outcome, seconds: float | None = None) -> None:
@@ -386,7 +390,7 @@ class Study:
             ValueError: other images than those that a person judged.
         """
         _log.warning("trial %d failed: %s", trial.index, reason, extra=_about(trial))
-        saved = self._save(trial, images) if images else ()
+        saved = self._save(trial, images, None) if images else ()
         self._rows.lose(trial, TrialStatus.FAILED, reason, saved)
         self._logbook.over(trial.index)
 
@@ -400,8 +404,12 @@ class Study:
         self._rows.lose(trial, TrialStatus.ABANDONED, reason)
         self._logbook.over(trial.index)
 
-    def _save(self, trial: Trial, images: Sequence["Image"]) -> tuple[str, ...]:
-        saved = tuple(self.images.save(image) for image in images)
+    def _save(
+        self, trial: Trial, images: Sequence["Image"], drawn_with: Environment | None
+    ) -> tuple[str, ...]:
+        environment = drawn_with or self.drawn_with(trial)
+        told = origins(self.settings, trial, self._plan(trial), drawn_with=environment)
+        saved = self.images.save_all(images, told)
         trials = self.trials
         if any(known.images for known in trials[trial.index : trial.index + 1]):
             check_images_stay(trials, trial.index, saved, self.preferences)
@@ -634,11 +642,14 @@ class Study:
         return Work(
             key=f"trial {trial.index}, attempt {trial.attempt}",
             action=trial.action,
-            plan=Plan(dict.fromkeys(settings.prompts, trial.seeds), settings.images),
+            plan=self._plan(trial),
             references=self.pool_of(trial),
             hand={p: self.hand_images(p) for p in settings.prompts} if ask_hand else {},
             images=tuple(self._kept(trial)),
         )
+
+    def _plan(self, trial: Trial) -> Plan:
+        return Plan(dict.fromkeys(self.settings.prompts, trial.seeds), self.settings.images)
 
     @property
     def compares_with_hand(self) -> bool:

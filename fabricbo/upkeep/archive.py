@@ -1,8 +1,8 @@
 """A whole study as one file, to move it or to keep it: its store and all images it speaks of.
 
 A ZIP archive of `study.db` and `images/`, that any program can open, wherever the study keeps its
-rows. The copy is of one moment, so that a study may be drawn for meanwhile; images are written
-before the rows that name them, so that all of the copy's are there.
+rows and its images. The copy is of one moment, so that a study may be drawn for meanwhile; images
+are written before the rows that name them, so that all of the copy's are there.
 """
 
 import re
@@ -11,12 +11,12 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from fabricbo.imagefiles import MAX_BYTES, decode_image, pixel_hash
+from fabricbo.imagefiles import MAX_BYTES
 from fabricbo.study import NameInUseError, StudyError
 from fabricbo.study.copying import copy_rows
-from fabricbo.study.images import ImageStore
+from fabricbo.study.images import FOLDER, ImageStore, checked_image, file_name, images_of
 from fabricbo.study.location import STORE_NAME, Location
-from fabricbo.study.store import stored_settings
+from fabricbo.study.store import put_images_at, stored_settings
 from fabricbo.upkeep.examination import examine
 from fabricbo.upkeep.uses import image_uses
 
@@ -38,36 +38,45 @@ def pack(folder: Path, target: Path) -> int:
     Raises:
         ArchiveError: the study is damaged; `fabricbo doctor` says where.
         FileExistsError: there is such a file.
+        ImagesGoneError: where it keeps its images does not answer.
     """
     if target.exists():
         raise FileExistsError(f"{target} exists already")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".pack-") as place:
         copy, part = Location(Path(place)), Path(place) / "part"
         copy_rows(Location.of(folder), copy)
-        images = ImageStore(folder / "images")
+        images = images_of(folder, stored_settings(copy).images_at)
         names = dict.fromkeys(use.image for use in image_uses(copy))
         with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
             archive.write(copy.file, STORE_NAME, zipfile.ZIP_DEFLATED)
             for name in names:
                 try:
-                    images.load(name)
+                    data = images.read(name)
+                    checked_image(data, name, images.text(name))
                 except (OSError, ValueError) as error:
                     raise ArchiveError(
                         f"{error}; `fabricbo doctor --mend {folder}` may put it back"
                     ) from error
-                archive.write(images.path(name), f"images/{name[:2]}/{name}.png")
+                archive.writestr(f"{FOLDER}/{file_name(name)}", data)
         part.replace(target)
     return len(names)
 
 
-def unpack(file: Path, storage: Path) -> Path:
+def unpack(file: Path, storage: Path, images_at: str | None = None) -> Path:
     """Make a study of an archive, and return its folder; it appears when all of it was checked.
 
     An archive may come from anybody: names, sizes and each image's pixels are checked, and nothing
-    that it names is loaded or run.
+    that it names is loaded, run or reached for.
+
+    Args:
+        file: what `pack` wrote.
+        storage: folder that studies are kept in.
+        images_at: URL of where its images are to be kept; None: in its folder, wherever the study
+            kept them before.
 
     Raises:
         ArchiveError: the file is no archive of a study, or damaged.
+        ImagesGoneError: where its images are to be kept does not answer, or refuses.
         NameInUseError: there is a study of that name.
         NewerStoreError: it was written by a newer version.
     """
@@ -81,15 +90,26 @@ def unpack(file: Path, storage: Path) -> Path:
             raise ArchiveError(
                 f"{file} is no archive of a study, or is damaged: {error}"
             ) from error
-        health = examine(found)
+        here = images_of(found, None)
+        health = examine(found, here)
         if not health.good:
             wrong = (*health.store, *(harm.text for harm in health.harms))
             raise ArchiveError(f"{file} is damaged: {'; '.join(wrong[:3])}")
         folder = storage / stored_settings(Location(found)).name
         if folder.exists():
             raise NameInUseError(f"there is a study in {folder} already; name another --storage")
+        put_images_at(Location(found), images_at)
+        if images_at is not None:
+            _move_images(found, here, images_of(folder, images_at))
         shutil.move(found, folder)
     return folder
+
+
+def _move_images(study: Path, here: ImageStore, there: ImageStore) -> None:
+    there.check()
+    for name in dict.fromkeys(use.image for use in image_uses(Location(study))):
+        there.put(name, here.read(name))
+    shutil.rmtree(study / FOLDER)
 
 
 def _extract(archive: zipfile.ZipFile, target: Path) -> None:
@@ -100,7 +120,7 @@ def _extract(archive: zipfile.ZipFile, target: Path) -> None:
     if sum(entry.file_size for entry in entries) > MOST_BYTES:
         raise ArchiveError(f"unpacked it would have more than {MOST_BYTES / 2**30:g} GiB")
     target.mkdir()
-    images = ImageStore(target / "images")
+    images = images_of(target, None)
     for entry in entries:
         match = _IMAGE.fullmatch(entry.filename)
         if entry.filename == STORE_NAME:
@@ -117,11 +137,7 @@ def _extract_image(
 ) -> None:
     data = archive.read(entry)
     try:
-        image = decode_image(data, entry.filename)
+        checked_image(data, identity, entry.filename)
     except (ValueError, OSError) as error:
         raise ArchiveError(str(error)) from error
-    if pixel_hash(image) != identity:
-        raise ArchiveError(f"{entry.filename} does not hold the pixels its name stands for")
-    path = images.path(identity)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    images.put(identity, data)

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from fabricbo.study import schema
 from fabricbo.study.database import connect
-from fabricbo.study.images import ImageStore
+from fabricbo.study.images import ImageStore, images_of
 from fabricbo.study.location import Location
+from fabricbo.study.store import stored_settings
 from fabricbo.upkeep.uses import Use, image_uses
 
 State = Literal["missing", "damaged"]
@@ -47,12 +48,17 @@ class Health:
         return not self.harms and not self.store
 
 
-def examine(folder: Path) -> Health:
+def examine(folder: Path, images: ImageStore | None = None) -> Health:
     """Check every row and every image of a study; changes nothing.
+
+    Args:
+        folder: the study's.
+        images: where to look for them; None: where the study keeps them.
 
     Raises:
         NotAStudyError: there is no store.
         NewerStoreError: written by a newer version.
+        ImagesGoneError: where it keeps its images does not answer.
     """
     location = Location.of(folder)
     wrong = tuple(_store_problems(location))
@@ -61,7 +67,8 @@ def examine(folder: Path) -> Health:
     by_image: dict[str, list[Use]] = {}
     for use in image_uses(location):
         by_image.setdefault(use.image, []).append(use)
-    images = ImageStore(folder / "images")
+    if images is None:
+        images = images_of(folder, stored_settings(location).images_at)
     states = ((image, _state(images, image), uses) for image, uses in by_image.items())
     harms = [Harm(image, state, tuple(uses)) for image, state, uses in states if state]
     return Health(len(by_image), tuple(harms))

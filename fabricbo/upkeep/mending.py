@@ -3,7 +3,6 @@
 What comes out different is not put back: an image is what its name says, or it is not there.
 """
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,29 +13,15 @@ from fabricbo.study.images import ImageStore
 from fabricbo.upkeep.examination import Harm
 from fabricbo.upkeep.replay import draw_again, draw_held_out_again
 
-QUARANTINE = "quarantine"
-"""Folder of a study where damaged files go."""
 
-
-def set_aside(folder: Path, harms: Sequence[Harm]) -> list[Path]:
+def set_aside(images: ImageStore, harms: Sequence[Harm]) -> list[str]:
     """Move damaged files out of the way, and return where they are now; none is deleted."""
-    images, moved = ImageStore(folder / "images"), []
-    for harm in harms:
-        if harm.state == "damaged":
-            path = images.path(harm.image)
-            target = folder / QUARANTINE / path.name
-            number = 1
-            while target.exists():
-                number += 1
-                target = target.with_name(f"{path.stem}-{number}{path.suffix}")
-            target.parent.mkdir(exist_ok=True)
-            moved.append(Path(shutil.move(path, target)))
-    return moved
+    return [images.set_aside(harm.image) for harm in harms if harm.state == "damaged"]
 
 
-def find_again(folder: Path, harms: Sequence[Harm], *places: Path) -> list[str]:
+def find_again(images: ImageStore, harms: Sequence[Harm], *places: Path) -> list[str]:
     """Put back images whose pixels lie in other folders, and return which."""
-    wanted, images = {harm.image for harm in harms}, ImageStore(folder / "images")
+    wanted = {harm.image for harm in harms}
     found: list[str] = []
     for place in places:
         for file in _files(place):
@@ -73,7 +58,7 @@ def make_again(
         missing = wanted - {*found}
         again = drawers[kind](study, trials[number], sampler)
         equal = {one.identity: one for one in again if one.equal and one.identity in missing}
-        found += [study.images.save(one.image) for one in equal.values()]
+        found += [study.images.save(one.image, one.origin) for one in equal.values()]
         short = len({one.identity for one in again} & missing) - len(equal)
         told = f", {short} came out different and cannot be put back" if short else ""
         tell(f"{text} drawn again: {len(equal)} put back{told}")

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fabricbo.executors.drawing import Plan, draw
+from fabricbo.executors.drawing import Plan, all_images, draw
 from fabricbo.imagefiles import pixel_hash, to_rgb
-from fabricbo.protocols import Environment, Sampler
+from fabricbo.protocols import Described, Environment, Sampler
 from fabricbo.records import Trial
 from fabricbo.study import Study
+from fabricbo.study.origin import Origin, origins
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,12 +23,22 @@ class Again:
 
     identity: str
     """Of the image that is kept."""
-    prompt: str
-    seed: int
+    origin: Origin
+    """How it was drawn now."""
     image: "Image"
     """As it was drawn now."""
     equal: bool
     """Whether each pixel is."""
+
+    @property
+    def prompt(self) -> str:
+        """What it was drawn for."""
+        return self.origin.prompt
+
+    @property
+    def seed(self) -> int:
+        """It was drawn with."""
+        return self.origin.seed
 
 
 def draw_again(study: Study, trial: Trial, sampler: Sampler) -> list[Again]:
@@ -36,7 +47,9 @@ def draw_again(study: Study, trial: Trial, sampler: Sampler) -> list[Again]:
     Raises:
         ValueError: it has no images.
     """
-    return _again(study, trial, sampler, trial.images, trial.seeds, study.settings.prompts)
+    plan = Plan(dict.fromkeys(study.settings.prompts, trial.seeds), study.settings.images)
+    told = origins(study.settings, trial, plan, drawn_with=_environment(sampler))
+    return _again(trial, sampler, plan, trial.images, told)
 
 
 def draw_held_out_again(study: Study, trial: Trial, sampler: Sampler) -> list[Again]:
@@ -49,29 +62,24 @@ def draw_held_out_again(study: Study, trial: Trial, sampler: Sampler) -> list[Ag
     settings = study.settings
     prompts = tuple(dict.fromkeys((*settings.prompts, *settings.heldout_prompts)))
     kept, seeds = (row.images, row.seeds) if row is not None else ((), ())
-    return _again(study, trial, sampler, kept, seeds, prompts)
+    plan = Plan(dict.fromkeys(prompts, seeds), settings.images)
+    told = origins(settings, trial, plan, drawn_with=_environment(sampler), held_out=True)
+    return _again(trial, sampler, plan, kept, told)
+
+
+def _environment(sampler: Sampler) -> Environment | None:
+    return sampler.environment if isinstance(sampler, Described) else None
 
 
 def _again(
-    study: Study,
-    trial: Trial,
-    sampler: Sampler,
-    kept: Sequence[str],
-    seeds: Sequence[int],
-    prompts: Sequence[str],
+    trial: Trial, sampler: Sampler, plan: Plan, kept: Sequence[str], told: Sequence[Origin]
 ) -> list[Again]:
     if not kept:
         raise ValueError(f"trial {trial.index} has no images to compare with")
-    plan = Plan(dict.fromkeys(prompts, tuple(seeds)), study.settings.images)
-    batches = draw(sampler, trial.action, plan)
-    drawn = [
-        (batch.prompt, seed, to_rgb(image))
-        for batch in batches
-        for seed, image in zip(batch.seeds, batch.images, strict=True)
-    ]
+    drawn = [to_rgb(image) for image in all_images(draw(sampler, trial.action, plan))]
     return [
-        Again(identity, prompt, seed, image, pixel_hash(image) == identity)
-        for identity, (prompt, seed, image) in zip(kept, drawn, strict=True)
+        Again(identity, origin, image, pixel_hash(image) == identity)
+        for identity, origin, image in zip(kept, told, drawn, strict=True)
     ]
 
 

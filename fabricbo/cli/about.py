@@ -1,0 +1,123 @@
+"""`fabricbo about`: what image files say of how they were drawn. They may come from anybody."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from fabricbo.imagefiles import decode_image, pixel_hash, png_texts, read_file
+from fabricbo.study import origin, webui_text
+from fabricbo.study.origin import Origin
+from fabricbo.study.webui_text import WebuiText, read_webui_text
+
+_console = Console(highlight=False, markup=False, emoji=False)
+_log = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a file says."""
+
+    file: Path
+    image: str
+    """Identity of its pixels."""
+    origin: Origin | None
+    webui: WebuiText | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether it speaks of other pixels than it holds."""
+        return self.origin is not None and self.origin.image != self.image
+
+
+def print_origins(files: Sequence[Path], *, as_json: bool) -> None:
+    """Say what each file says; status 1 where one cannot be read."""
+    found, failed = [], False
+    for file in files:
+        try:
+            found.append(read_about(file))
+        except (ValueError, OSError) as error:
+            _log.print(f"error: {_plain(str(error))}", soft_wrap=True)
+            failed = True
+    if as_json:
+        print(json.dumps({"images": [_json(one) for one in found]}, allow_nan=False))
+    else:
+        for one in found:
+            _print(one)
+    if failed:
+        raise typer.Exit(1)
+
+
+def read_about(file: Path) -> About:
+    """Read what a file says of how it was drawn.
+
+    Raises:
+        ValueError: no readable image, too large, or what it says of us cannot be read.
+        OSError: no such file.
+    """
+    data = read_file(file)
+    texts = png_texts(data, str(file))
+    ours, theirs = texts.get(origin.KEY), texts.get(webui_text.KEY)
+    try:
+        known = None if ours is None else Origin.from_text(ours)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
+    image = pixel_hash(decode_image(data, str(file)))
+    return About(file, image, known, None if theirs is None else read_webui_text(theirs))
+
+
+def _print(one: About) -> None:
+    if one.origin is not None:
+        rows = _our_rows(one.origin)
+    elif one.webui is not None:
+        said = one.webui
+        rows = {"prompt": said.prompt, "negative prompt": said.negative_prompt, **said.settings}
+    else:
+        _console.print(f"{_plain(str(one.file))} does not say how it was drawn", soft_wrap=True)
+        return
+    _console.print(_plain(str(one.file)), soft_wrap=True)
+    for name, value in rows.items():
+        if value:
+            _console.print(f"  {_plain(name)}: {_plain(value)}", soft_wrap=True)
+    if one.changed:
+        _console.print("  it was changed since: this is about other pixels", soft_wrap=True)
+
+
+def _our_rows(said: Origin) -> dict[str, str]:
+    part = ", held out" if said.held_out else ""
+    with_ = said.drawn_with or {}
+    return {
+        "study": f"{said.study}, trial {said.trial}{part} (round {said.round})",
+        "prompt": said.prompt,
+        "negative prompt": said.negative_prompt,
+        "seed": str(said.seed),
+        **{name: f"{value:g}" for name, value in said.params.to_json().items()},
+        "liked": ", ".join(said.liked),
+        "disliked": ", ".join(said.disliked),
+        "checkpoint": _flat(said.checkpoint),
+        "drawn with": _flat(with_),
+    }
+
+
+def _flat(values: object) -> str:
+    return json.dumps(values, ensure_ascii=False) if values else ""
+
+
+def _plain(text: str) -> str:
+    """Return a text without what a terminal would take for commands."""
+    return "".join(
+        sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text
+    )
+
+
+def _json(one: About) -> dict[str, object]:
+    return {
+        "file": str(one.file),
+        "image": one.image,
+        "origin": None if one.origin is None else asdict(one.origin),
+        "changed": one.changed,
+        "parameters": None if one.webui is None else asdict(one.webui),
+    }
