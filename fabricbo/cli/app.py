@@ -63,6 +63,8 @@ def options(
 ) -> None:
     """Set up logging before anything heavy is imported."""
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(message)s")
+    # A store is brought up to date once, and its owner should know where it is as it was.
+    logging.getLogger("fabricbo.study.migrations").setLevel(logging.WARNING)
     if not verbose:
         logging.disable(logging.INFO)  # ax sets its own level when it is imported
         warnings.simplefilter("ignore")

@@ -14,6 +14,7 @@ from fabricbo.records import Trial
 from fabricbo.study import Study, StudySettings
 from fabricbo.study.driver import driving
 from fabricbo.study.location import Location
+from fabricbo.study.migrations.backup import backups
 from fabricbo.study.store import stored_settings
 from fabricbo.upkeep.examination import Harm, Health, examine
 from fabricbo.upkeep.mending import find_again, make_again, set_aside
@@ -34,7 +35,8 @@ def check_study(name: str, storage: Path, device: str, *, mend: bool, as_json: b
                 _mend(folder, health.harms, device)
             health = examine(folder)
     if as_json:
-        print(json.dumps(_health_json(health)))
+        kept = [str(file) for file in backups(folder)]
+        print(json.dumps({**_health_json(health), "backups": kept}))
     else:
         _tell(health, folder, mend=mend)
     if not health.good:
@@ -71,6 +73,12 @@ def _say(health: Health) -> None:
 
 
 def _tell(health: Health, folder: Path, *, mend: bool) -> None:
+    for file in backups(folder):
+        _console.print(
+            f"{file} is the store as it was before a newer fabricbo brought it up to date; "
+            "delete it when you are sure that all is well",
+            soft_wrap=True,
+        )
     if health.good:
         _console.print(f"{folder}: the store and all {health.images} images are whole")
         return

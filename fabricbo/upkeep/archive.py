@@ -16,6 +16,7 @@ from fabricbo.study import NameInUseError, StudyError
 from fabricbo.study.copying import copy_rows
 from fabricbo.study.images import ImageStore
 from fabricbo.study.location import STORE_NAME, Location
+from fabricbo.study.migrations.backup import backups
 from fabricbo.study.store import stored_settings
 from fabricbo.upkeep.examination import examine
 from fabricbo.upkeep.uses import image_uses
@@ -85,6 +86,8 @@ def unpack(file: Path, storage: Path) -> Path:
         if not health.good:
             wrong = (*health.store, *(harm.text for harm in health.harms))
             raise ArchiveError(f"{file} is damaged: {'; '.join(wrong[:3])}")
+        for kept in backups(found):  # an old store was brought up to date; the archive keeps it
+            kept.unlink()
         folder = storage / stored_settings(Location(found)).name
         if folder.exists():
             raise NameInUseError(f"there is a study in {folder} already; name another --storage")
