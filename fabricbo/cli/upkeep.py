@@ -1,4 +1,4 @@
-"""`fabricbo doctor` and `fabricbo replay`: is all there, and does it come out the same again?"""
+"""`fabricbo doctor`, `replay`, `fork`: is all there, does it come out again, going on from it."""
 
 import json
 from collections.abc import Sequence
@@ -10,13 +10,16 @@ from rich.console import Console
 from fabricbo.cli.errors import told
 from fabricbo.cli.reading import locate
 from fabricbo.compose import sampler_for
+from fabricbo.proposers.registry import check_proposer
 from fabricbo.records import Trial
+from fabricbo.report.wording import counted
 from fabricbo.study import Study, StudySettings
 from fabricbo.study.driver import driving
 from fabricbo.study.location import Location
 from fabricbo.study.migrations.backup import backups
 from fabricbo.study.store import stored_settings
 from fabricbo.upkeep.examination import Harm, Health, examine
+from fabricbo.upkeep.forking import Changes, fork
 from fabricbo.upkeep.mending import find_again, make_again, set_aside
 from fabricbo.upkeep.replay import Again, changes, difference, draw_again
 
@@ -142,3 +145,17 @@ def _compared(study: Study, one: Again) -> str:
         return f"{about}: {one.image.size} pixels instead of {kept.size}"
     share, most = difference(kept, one.image)
     return f"{about}: {share:.2%} of the values differ, by {most} of 255 at most"
+
+
+def fork_study(name: str, to: str, storage: Path, until: int | None, changes: Changes) -> None:
+    """Make a study that goes on from a round of another, and say how to go on."""
+    with told():
+        if changes.proposer is not None:
+            check_proposer(changes.proposer)
+        made = fork(locate(name, storage), to, storage=storage, until=until, changes=changes)
+    kept, left = len(made.trials), made.planned_trials - len(made.trials)
+    _console.print(
+        f"{made.folder} goes on from {made.origin}: {counted(kept, 'trial')} taken over, "
+        f"{left} to do. Go on with: fabricbo resume {made.folder}",
+        soft_wrap=True,
+    )

@@ -258,8 +258,11 @@ def _creating_file(file: Path) -> Iterator[sa.Connection]:
         with engine.begin() as connection:
             schema.metadata.create_all(connection)
             yield connection
-    finally:
+    except BaseException:
         engine.dispose()
+        part.unlink(missing_ok=True)
+        raise
+    engine.dispose()
     part.rename(file)
 
 

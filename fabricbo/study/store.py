@@ -20,6 +20,7 @@ from fabricbo.study.errors import NotAStudyError
 from fabricbo.study.heldout import HeldoutRow, Reporter
 from fabricbo.study.images import ImageStore
 from fabricbo.study.location import Location
+from fabricbo.study.origin import Origin
 from fabricbo.study.settings import StudySettings
 from fabricbo.study.trial_rows import TrialRows
 
@@ -45,6 +46,9 @@ class Store:
             raise NotAStudyError(
                 f"{database.location}: its settings are damaged: {error}"
             ) from None
+        forked = about["forked"]
+        self.origin: Origin | None = None if forked is None else Origin.from_json(forked)
+        """The study that it goes on from."""
         self.measures = _measures(about, self.settings)
         """What is measured, the first objective first."""
         self.trials = TrialRows(

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ from fabricbo.study.judging import (
 )
 from fabricbo.study.location import Location, is_study
 from fabricbo.study.measures import parts_for, study_measures
+from fabricbo.study.origin import Origin
 from fabricbo.study.outcomes import Outcome, check_seconds, read_outcome
 from fabricbo.study.parts import Parts
 from fabricbo.study.pool import check_pool, grown_pool
@@ -74,6 +76,8 @@ class Study:
         self._store = Store(self._database, self.images)
         self._rows = self._store.trials
         self.settings: StudySettings = self._store.settings
+        self.origin: Origin | None = self._store.origin
+        """The study, and its round, that this one goes on from; None where it began by itself."""
         self.measures: tuple[Measure, ...] = self._store.measures
         """What is measured: the first objective, further ones, and what has bounds to keep."""
         self._parts = parts and parts_for(self.measures, self.settings, parts)
@@ -183,8 +187,21 @@ class Study:
     @property
     def planned_trials(self) -> int:
         """How many trials the settings ask for, the hand settings included."""
-        first = self.rounds[0]
-        return self._planned_in(first) + (self.settings.rounds - 1) * self.settings.trials
+        known = self.rounds[: max(1, self._taken_over)]
+        later = (self.settings.rounds - len(known)) * self.settings.trials
+        return sum(self._planned_in(one) for one in known) + later
+
+    @property
+    def complete_rounds(self) -> int:
+        """How many rounds, from the first, have all their trials, with nothing left to do."""
+        trials = self.trials
+
+        def is_complete(one: Round) -> bool:
+            here = [trial for trial in trials if trial.round == one.index]
+            full = len(here) >= self._planned_in(one)
+            return full and not any(trial.status.is_pending for trial in here)
+
+        return sum(1 for _ in takewhile(is_complete, self.rounds))
 
     @property
     def baseline(self) -> Trial | None:
@@ -545,8 +562,15 @@ class Study:
             raise ValueError("the study was opened for reading; asking and running need its parts")
         return self._parts
 
+    @property
+    def _taken_over(self) -> int:
+        """How many rounds are of the study that this one goes on from."""
+        return 0 if self.origin is None else self.origin.round
+
     def _planned_in(self, current: Round) -> int:
         """The first round has the hand settings on top, or alone where nothing else can matter."""
+        if current.index <= self._taken_over:  # the other study's plan may have been another
+            return sum(trial.round == current.index for trial in self.trials)
         if not current.pool and not self.space.acts_without_references:
             return 1
         return self.settings.trials + (1 if current.index == 1 else 0)
