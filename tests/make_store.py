@@ -63,7 +63,8 @@ class AssessingProposer(UnitProposer):
         return Assessment(several, advice, utilities=utilities)
 
 
-def _settings(storage: Path, **changes: Any) -> Any:
+def settings(storage: Path, **changes: Any) -> Any:
+    """Return those of the study."""
     values: dict[str, Any] = {
         "name": "kept",
         "prompt": ["a cat", "a dog"] if SEVERAL else "a cat",
@@ -83,39 +84,41 @@ def _settings(storage: Path, **changes: Any) -> Any:
     return check_settings(values)
 
 
-def _parts() -> Parts:
+def parts() -> Parts:
+    """Return what it works with."""
     scored: Any = {"red": redness, "blue": blueness} if SEVERAL else redness
     return Parts(AssessingProposer(), DescribedSampler(), scored)
 
 
-def make(folder: Path, **settings: Any) -> None:
+def make(folder: Path, **changes: Any) -> None:
     """Make the study in a folder, and write down what it says."""
     folder = folder.absolute()
     with tempfile.TemporaryDirectory() as place, chdir(place):  # no path of ours is kept
         storage = Path("studies")
         more = {"earlier": _earlier(storage)} if SEVERAL else {}
-        study = Study.create(_settings(storage, **settings), _parts(), POOL, **more)
-        _fill(study)
+        study = Study.create(settings(storage, **changes), parts(), POOL, **more)
+        fill(study)
         expected = describe(study)
         study.close()
         left = [file.name for file in study.folder.glob("study.db-*") if file.stat().st_size]
         if left:
             raise RuntimeError(f"the store is not closed: {left}")
         shutil.copytree(study.folder / "images", folder / "images")
-        if not settings:
+        if not changes:
             shutil.copy(study.folder / "study.db", folder)
     text = json.dumps(expected, indent=1, sort_keys=True)
     (folder / "expected.json").write_text(text + "\n", "utf-8")
 
 
 def _earlier(storage: Path) -> Study:
-    earlier = Study.create(_settings(storage, name="earlier", rounds=1), _parts(), POOL)
+    earlier = Study.create(settings(storage, name="earlier", rounds=1), parts(), POOL)
     for _ in range(2):
         _draw(earlier)
     return earlier
 
 
-def _fill(study: Study) -> None:
+def fill(study: Study) -> None:
+    """Do what can be done with a study of this schema."""
     for _ in range(2):
         _draw(study)
     failed = study.ask()

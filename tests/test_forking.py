@@ -18,6 +18,7 @@ from fabricbo.upkeep.examination import examine
 from fabricbo.upkeep.forking import Changes, ForkError, fork
 from tests import make_store
 from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
+from tests.stores import sqlite_only
 from tests.web_server import fill, rated_study
 
 pytestmark = pytest.mark.usefixtures("store_kind")  # on SQLite and on PostgreSQL
@@ -60,6 +61,7 @@ def test_it_goes_the_way_that_the_other_went(study, until) -> None:
     assert examine(study.folder).good
 
 
+@sqlite_only
 def test_another_seed_or_proposer_goes_another_way(study) -> None:
     class Steady(UnitProposer):
         def propose(self, history, /):
@@ -83,6 +85,7 @@ def test_another_seed_or_proposer_goes_another_way(study) -> None:
     assert [t.source for t in going.trials] == ["hand"] + ["random"] * 6 + ["steady"] * 3
 
 
+@sqlite_only
 def test_more_may_be_planned(study) -> None:
     made = fork(study.folder, "longer", changes=Changes(rounds=5, trials=4))
     assert (made.origin.round, made.planned_trials) == (3, 18)
@@ -108,6 +111,7 @@ def test_a_study_that_is_drawn_for_can_be_gone_on_from(tmp_path) -> None:
     assert outcomes(early) == outcomes(study)
 
 
+@sqlite_only
 def test_what_is_missing_or_taken_is_told(tmp_path, study) -> None:
     for until in (0, 4, -1):
         with pytest.raises(ForkError, match=f"has rounds 1 to 3, there is no round {until}"):
@@ -131,6 +135,7 @@ def test_what_is_missing_or_taken_is_told(tmp_path, study) -> None:
     assert not (tmp_path / "new").exists()
 
 
+@sqlite_only
 def test_a_trial_that_waits_leaves_its_round_incomplete(tmp_path) -> None:
     study = fake_study(tmp_path)
     trials = [study.ask() for _ in range(4)]
@@ -198,7 +203,7 @@ def test_a_kill_in_the_middle_leaves_nothing_that_looks_like_a_study(study) -> N
     assert outcomes(made) == outcomes(study)
 
 
-@pytest.mark.parametrize("store_kind", ["sqlite"], indirect=True)
+@sqlite_only
 def test_from_one_database_to_the_other_and_back(study, postgres) -> None:
     url = postgres.database_for(study.folder.parent)
     there = fork(study.folder, "there", until=1, changes=Changes(database=url))
@@ -270,8 +275,8 @@ def test_earlier_trials_and_their_references_come_along(tmp_path) -> None:
 def test_every_table_is_thought_of(tmp_path) -> None:
     """Of a study of everything, what is left out is what is said to be."""
     location = Location.new(tmp_path / "kept", None)
-    made = Study.create(make_store._settings(tmp_path), make_store._parts(), POOL)
-    make_store._fill(made)
+    made = Study.create(make_store.settings(tmp_path), make_store.parts(), POOL)
+    make_store.fill(made)
     again = fork(made.folder, "again", until=2)
 
     def counts(folder: Path) -> dict[str, int]:
@@ -294,7 +299,7 @@ def test_every_table_is_thought_of(tmp_path) -> None:
 # From the command line
 
 
-@pytest.mark.parametrize("store_kind", ["sqlite"], indirect=True)
+@sqlite_only
 def test_the_command(study, tmp_path) -> None:
     def fabricbo(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "fabricbo", *words, "--storage", str(tmp_path)]

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +20,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
+from fabricbo.cli.upkeep import check_study
 from fabricbo.study import NewerStoreError, NotAStudyError, Parts, Study, schema
 from fabricbo.study.database import Database, connect, creating
 from fabricbo.study.errors import MigrationError
@@ -32,6 +34,7 @@ from tests.fakes import ColourSampler, UnitProposer, fake_study, redness
 from tests.postgres import Server
 
 STORES = Path(__file__).parent / "data" / "stores"
+IN_POSTGRES = sorted(folder.name for folder in STORES.iterdir() if (folder / "study.sql").exists())
 IN_FILES = sorted(folder.name for folder in STORES.iterdir() if (folder / "study.db").exists())
 PARTS = Parts(UnitProposer(), ColourSampler(), redness)
 HEAD, REVISIONS = schema.SCHEMA_VERSION, running.REVISIONS
@@ -42,9 +45,9 @@ def copied(name: str, tmp_path: Path) -> Path:
     return Path(shutil.copytree(STORES / name, tmp_path / name))
 
 
-def restored(tmp_path: Path, postgres: Server) -> Location:
-    """Return a study of schema 7 whose rows are in PostgreSQL, as `pg_dump` wrote them."""
-    folder = copied("schema-7-postgres", tmp_path)
+def restored(name: str, tmp_path: Path, postgres: Server) -> Location:
+    """Return a study of an earlier schema whose rows are in PostgreSQL, as `pg_dump` wrote them."""
+    folder = copied(name, tmp_path)
     location = Location(folder, postgres.database_for(tmp_path), "fabricbo_kept")
     engine = sa.create_engine(location.database)
     with engine.begin() as connection:
@@ -110,7 +113,7 @@ def test_a_store_says_what_it_said_to_the_code_that_made_it(tmp_path, name) -> N
 @pytest.mark.parametrize("name", IN_FILES)
 def test_a_store_can_be_gone_on_with(tmp_path, name) -> None:
     folder = copied(name, tmp_path)
-    parts = make_store._parts() if name != "schema-1" and name != "schema-2" else PARTS
+    parts = make_store.parts() if name != "schema-1" and name != "schema-2" else PARTS
     study = Study.open(folder, parts)
     before = study.trials
     study.run()
@@ -119,19 +122,23 @@ def test_a_store_can_be_gone_on_with(tmp_path, name) -> None:
     assert study.trials[7].score is not None
 
 
-def test_a_store_in_postgresql_says_what_it_said(tmp_path, postgres) -> None:
+@pytest.mark.parametrize("name", IN_POSTGRES)
+def test_a_store_in_postgresql_says_what_it_said(tmp_path, postgres, name) -> None:
     """Only schema 7 and later were ever there."""
-    location = restored(tmp_path, postgres)
+    location = restored(name, tmp_path, postgres)
     expected = json.loads((location.folder / "expected.json").read_text())
-    study = Study.open(location.folder, make_store._parts())
+    study = Study.open(location.folder, make_store.parts())
     check(study, expected)
     study.run()
     assert len(study.trials) == 10
 
 
-def test_every_schema_has_a_store_here() -> None:
-    made = {json.loads((STORES / n / "expected.json").read_text())["schema"] for n in IN_FILES}
-    assert made == set(range(1, HEAD)), "see CONTRIBUTING.md: keep a store of the schema before"
+@pytest.mark.parametrize(
+    ("names", "first"), [(IN_FILES, 1), (IN_POSTGRES, 7)], ids=["sqlite", "postgres"]
+)
+def test_every_schema_has_a_store_here(names, first) -> None:
+    made = {json.loads((STORES / n / "expected.json").read_text())["schema"] for n in names}
+    assert made == set(range(first, HEAD)), "see CONTRIBUTING.md: keep a store before a change"
 
 
 # What they become
@@ -202,8 +209,9 @@ def test_an_old_store_becomes_what_a_new_one_is(tmp_path, name) -> None:
     assert shape_of(Location(folder)) == shape_of(new)
 
 
-def test_an_old_store_in_postgresql_becomes_what_a_new_one_is(tmp_path, postgres) -> None:
-    old = restored(tmp_path, postgres)
+@pytest.mark.parametrize("name", IN_POSTGRES)
+def test_an_old_store_in_postgresql_becomes_what_a_new_one_is(tmp_path, postgres, name) -> None:
+    old = restored(name, tmp_path, postgres)
     new = Location(tmp_path / "new", old.database, "fabricbo_new")
     with creating(new):
         pass
@@ -346,6 +354,7 @@ def test_one_that_is_killed_halfway_leaves_it_as_it_was(study, tmp_path, next_ve
     process.stdin.flush()
     while not at.exists():
         assert process.poll() is None
+        time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert everything(study.folder) == before
@@ -385,18 +394,21 @@ def test_it_is_kept_as_it_was(tmp_path, name, caplog) -> None:
     assert leftovers == {"study.db", "images", "expected.json"}
 
 
-def test_what_was_in_postgresql_is_kept_as_a_store_of_its_own(tmp_path, postgres) -> None:
+@pytest.mark.parametrize("name", IN_POSTGRES)
+def test_what_was_in_postgresql_is_kept_as_a_store_of_its_own(tmp_path, postgres, name) -> None:
     """The version that made it can open it, and so can this one."""
-    location = restored(tmp_path, postgres)
+    location = restored(name, tmp_path, postgres)
     Study.open(location.folder).close()
     (kept,) = backups(location.folder)
+    expected = json.loads((location.folder / "expected.json").read_text())
     alone = tmp_path / "alone"
     shutil.copytree(location.folder / "images", alone / "images")
     shutil.copy(kept, alone / "study.db")
     with closing(sqlite3.connect(kept)) as connection:
-        assert connection.execute("SELECT schema_version FROM study").fetchone() == (7,)
+        version = expected["schema"]
+        assert connection.execute("SELECT schema_version FROM study").fetchone() == (version,)
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    check(Study.open(alone), json.loads((location.folder / "expected.json").read_text()))
+    check(Study.open(alone), expected)
     new = Location(tmp_path / "new")
     with creating(new):
         pass
@@ -422,7 +434,7 @@ def test_without_room_to_keep_it_nothing_is_done(tmp_path) -> None:
     command = [sys.executable, "-c", LIMITED, str(folder)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert said.startswith("MigrationError"), said
-    assert "study.db.before-8, which cannot be done" in said
+    assert f"study.db.before-{HEAD}, which cannot be done" in said
     assert "Nothing was changed; make room" in said
     assert everything(folder) == before
     assert backups(folder) == []
@@ -534,20 +546,20 @@ def test_an_archive_of_an_old_store_becomes_a_study_with_nothing_beside_it(tmp_p
     assert Location(folder).file.read_bytes() == (STORES / "schema-5" / "study.db").read_bytes()
 
 
-def test_the_commands_say_where_it_is_kept(tmp_path) -> None:
+def test_the_commands_say_where_it_is_kept(tmp_path, capsys) -> None:
     folder = copied("schema-6", tmp_path)
 
     def fabricbo(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "fabricbo", *words]
         return subprocess.run(command, capture_output=True, text=True)
 
+    kept = folder / f"study.db.before-{HEAD}"
     shown = fabricbo("show", str(folder), "--json")
     assert shown.returncode == 0
     assert json.loads(shown.stdout)["name"] == "kept"
-    assert f"kept in {folder / 'study.db.before-8'}" in shown.stderr
-    assert "study.db.before-8" not in fabricbo("show", str(folder)).stderr
+    assert f"kept in {kept}" in shown.stderr
     told = fabricbo("doctor", str(folder))
-    assert told.returncode == 0
-    assert "study.db.before-8" in told.stdout
-    as_json = json.loads(fabricbo("doctor", str(folder), "--json").stdout)
-    assert as_json["backups"] == [str(folder / "study.db.before-8")]
+    assert (told.returncode, told.stderr) == (0, "")
+    assert str(kept) in told.stdout
+    check_study(str(folder), tmp_path, "cpu", mend=False, as_json=True)
+    assert json.loads(capsys.readouterr().out)["backups"] == [str(kept)]
