@@ -17,14 +17,15 @@ USER = "fabricbo"
 
 def missing() -> str | None:
     """Say what is not here that a server needs; None where all is."""
-    if _program("initdb") is None:
+    if program("initdb") is None:
         return "no PostgreSQL here: install Debian's postgresql, as `make test` does"
     if os.getuid() == 0 and _account() is None:
         return "PostgreSQL does not run as root, and there is no account `postgres`"
     return None
 
 
-def _program(name: str) -> str | None:
+def program(name: str) -> str | None:
+    """Return where a program of PostgreSQL lies; None where it is not installed."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
     return str(found[-1]) if found else shutil.which(name)
 
@@ -62,7 +63,7 @@ class Server:
         """Run `pg_ctl`."""
         log = self.folder / "log"
         command = ["-D", str(self.folder / "data"), "-l", str(log), "-w", *arguments]
-        _run([_program("pg_ctl") or "", *command])
+        _run([program("pg_ctl") or "", *command])
 
     def stop(self) -> None:
         """End it, and forget all that it knew."""
@@ -81,7 +82,7 @@ def start(*, fsync: bool = False) -> Server:
     account = _account()
     if os.getuid() == 0 and account is not None:
         os.chown(folder, account.pw_uid, account.pw_gid)
-    _run([_program("initdb") or "", "-D", str(folder / "data"), "-U", USER, "-A", "trust", "-N"])
+    _run([program("initdb") or "", "-D", str(folder / "data"), "-U", USER, "-A", "trust", "-N"])
     server = Server(folder, _free_port())
     server.control(
         "start",

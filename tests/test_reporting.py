@@ -1,7 +1,6 @@
 """What the search never sees: reporting objectives, held-out prompts, and what is said of them."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -177,20 +176,3 @@ def test_images_of_a_trial_that_could_not_be_scored_are_kept(tmp_path) -> None:
     assert isinstance(study.images.load(failed.images[0]), Image.Image)
     assert study.best() is None
     assert study.next_comparison() is None
-
-
-STORES = Path(__file__).parent / "data" / "stores"
-
-
-def test_a_store_of_the_third_version_keeps_its_comparison(tmp_path) -> None:
-    """Two objectives, one bounded, as version 0.1.0 wrote it with schema 3."""
-    study = Study.open(Path(shutil.copytree(STORES / "v3", tmp_path / "v3")))
-    assert [measure.name for measure in study.measures] == ["red", "blue"]
-    found = study.heldout
-    assert [one.measure.name for one in found.comparisons] == ["red", "blue"]
-    assert found.reported == ()
-    assert study.heldout_prompts is None
-    expected = json.loads((STORES / "v3" / "expected.json").read_text())
-    assert [list(one.baseline.values) for one in found.comparisons] == expected["baseline"]
-    assert [list(one.best.values) for one in found.comparisons] == expected["best"]
-    assert Study.open(study.folder).heldout == found

@@ -1,8 +1,6 @@
 """Studies: what is asked, told, kept and decided."""
 
-import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -382,59 +380,6 @@ def test_estimates_that_lack_a_trial_do_not_count(tmp_path) -> None:
     assert study.assessment == Assessment()
     scores = [trial.score.mean for trial in study.trials]
     assert study.best().index == scores.index(max(scores))
-
-
-STORES = Path(__file__).parent / "data" / "stores"
-
-
-def copied(tmp_path: Path) -> Path:
-    """Return a copy of a study that version 0.1.0 wrote with schema 2: seven trials, 2 the best."""
-    return Path(shutil.copytree(STORES / "v2", tmp_path / "v2"))
-
-
-@sqlite_only
-def test_a_store_of_the_second_version_keeps_its_estimates(tmp_path) -> None:
-    study = Study.open(copied(tmp_path), PARTS)
-    assert study.assessment.estimates.keys() == set(range(7))
-    assert study.assessment.advice == Advice(0.8, 0.1, 0.05)
-    assert study.best().index == 2
-    assert len(study.heldout.first.best.values) == 6
-    assert [measure.name for measure in study.measures] == ["redness"]
-    with pytest.raises(StudyCompleteError):
-        study.ask()
-    with study._database.reading() as connection:
-        version = connection.exec_driver_sql("SELECT schema_version FROM study").scalar()
-    assert version == 7
-
-
-@sqlite_only
-def test_a_store_of_the_first_version_opens_and_is_brought_up_to_date(tmp_path) -> None:
-    folder = copied(tmp_path)
-    with sqlite3.connect(folder / "study.db") as connection:
-        connection.execute("DROP TABLE estimates")
-        connection.execute("DROP TABLE advice")
-        connection.execute("UPDATE study SET schema_version = 1")
-    again = Study.open(folder, PARTS)
-    assert again.assessment == Assessment()
-    means = [trial.score.mean for trial in again.trials]
-    assert again.best().index == means.index(max(means))
-    again.assess()  # the fake proposer cannot
-    assert again.assessment == Assessment()
-
-
-@sqlite_only
-@pytest.mark.parametrize(
-    "option", [{"label": "a cat"}, {"label": "cat"}, {"reference_point": 1.0}, {"weight": 2.0}]
-)
-def test_options_whose_names_mean_something_else_now_are_told(tmp_path, option) -> None:
-    folder = copied(tmp_path)
-    with sqlite3.connect(folder / "study.db") as connection:
-        (text,) = connection.execute("SELECT settings FROM study").fetchone()
-        settings = {**json.loads(text), "objective": {"name": "brightness", **option}}
-        connection.execute("UPDATE study SET settings = ?", (json.dumps(settings),))
-    for _ in range(2):  # nothing is left half done
-        with pytest.raises(NotAStudyError, match=f"option '{next(iter(option))}'"):
-            Study.open(folder)
 
 
 @pytest.mark.parametrize("seconds", [-1.0, float("inf"), float("nan")])

@@ -298,6 +298,37 @@ def replay(
 
 
 @app.command()
+def fork(
+    study: Named,
+    to: Annotated[str, typer.Option(metavar="NAME", help="What the new study is called.")],
+    round: Annotated[
+        int | None, typer.Option(help="The last to take over; else the last complete one.")
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(help="How many are planned, with those taken over.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="A round, from now on.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of what follows; else it goes the way of the other.")
+    ] = None,
+    proposer: Annotated[str | None, typer.Option(help="Who picks the actions from now on.")] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of a PostgreSQL database for its rows, or `file`; else as the other's."
+        ),
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Make a study that goes on from an earlier round of another, which stays as it is."""
+    from fabricbo.cli.upkeep import fork_study
+    from fabricbo.upkeep.forking import Changes
+
+    changes = Changes(rounds, trials, seed, proposer, database)
+    fork_study(study, to, storage, round, changes)
+
+
+@app.command()
 def export(
     study: Named,
     what: Annotated[

@@ -28,6 +28,8 @@ def set_up(chosen: LogFormat, *, verbose: bool) -> None:
         _structured(verbose=verbose)
     else:
         logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(message)s")
+    # A store is brought up to date once, and its owner should know where it is as it was.
+    logging.getLogger("fabricbo.study.migrations").setLevel(logging.WARNING)
     if verbose:
         return
     if chosen is LogFormat.TEXT:

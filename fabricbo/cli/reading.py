@@ -105,6 +105,8 @@ def print_study(name: str, storage: Path, *, as_json: bool) -> None:
         print(json.dumps(study_json(study), allow_nan=False))
         return
     _console.print(f"{study.settings.name}: {study.settings.prompt_text!r}, {_aims(study)}")
+    if study.forked_from is not None:
+        _console.print(f"goes on from {study.forked_from}", soft_wrap=True)
     _console.print(_trial_table(study))
     _print_failures(study)
     if (best := study.best()) is not None:

@@ -1,4 +1,4 @@
-"""`fabricbo doctor` and `fabricbo replay`: is all there, and does it come out the same again?"""
+"""`fabricbo doctor`, `replay`, `fork`: is all there, does it come out again, going on from it."""
 
 import json
 from collections.abc import Sequence
@@ -11,13 +11,17 @@ from fabricbo.cli.errors import told
 from fabricbo.cli.reading import locate
 from fabricbo.cli.statuses import Status
 from fabricbo.compose import sampler_for
+from fabricbo.proposers.registry import check_proposer
 from fabricbo.records import Trial
+from fabricbo.report.wording import counted
 from fabricbo.study import Study, StudySettings
 from fabricbo.study.driver import driving
 from fabricbo.study.images import images_of
 from fabricbo.study.location import Location
+from fabricbo.study.migrations.backup import backups
 from fabricbo.study.store import stored_settings
 from fabricbo.upkeep.examination import Harm, Health, examine
+from fabricbo.upkeep.forking import Changes, fork
 from fabricbo.upkeep.mending import find_again, make_again, set_aside
 from fabricbo.upkeep.replay import Again, changes, difference, draw_again
 
@@ -36,7 +40,8 @@ def check_study(name: str, storage: Path, device: str, *, mend: bool, as_json: b
                 _mend(folder, health.harms, device)
             health = examine(folder)
     if as_json:
-        print(json.dumps(_health_json(health)))
+        kept = [str(file) for file in backups(folder)]
+        print(json.dumps({**_health_json(health), "backups": kept}))
     else:
         _tell(health, folder, mend=mend)
     if not health.good:
@@ -74,6 +79,12 @@ def _say(health: Health) -> None:
 
 
 def _tell(health: Health, folder: Path, *, mend: bool) -> None:
+    for file in backups(folder):
+        _console.print(
+            f"{file} is the store as it was before a newer fabricbo brought it up to date; "
+            "delete it when you are sure that all is well",
+            soft_wrap=True,
+        )
     if health.good:
         _console.print(f"{folder}: the store and all {health.images} images are whole")
         return
@@ -137,3 +148,17 @@ def _compared(study: Study, one: Again) -> str:
         return f"{about}: {one.image.size} pixels instead of {kept.size}"
     share, most = difference(kept, one.image)
     return f"{about}: {share:.2%} of the values differ, by {most} of 255 at most"
+
+
+def fork_study(name: str, to: str, storage: Path, until: int | None, changes: Changes) -> None:
+    """Make a study that goes on from a round of another, and say how to go on."""
+    with told():
+        if changes.proposer is not None:
+            check_proposer(changes.proposer)
+        made = fork(locate(name, storage), to, storage=storage, until=until, changes=changes)
+    kept, left = len(made.trials), made.planned_trials - len(made.trials)
+    _console.print(
+        f"{made.folder} goes on from {made.forked_from}: {counted(kept, 'trial')} taken over, "
+        f"{left} to do. Go on with: fabricbo resume {made.folder}",
+        soft_wrap=True,
+    )

@@ -125,6 +125,7 @@ def study_json(study: Study) -> dict[str, Any]:
         "advice": None if assessment.advice is None else asdict(assessment.advice),
         "best_trial": None if (best := study.best()) is None else best.index,
         "proposer": study.settings.proposer,
+        "forked_from": None if study.forked_from is None else study.forked_from.to_json(),
         "measures": [asdict(measure) for measure in study.measures],
         "pareto": [trial.index for trial in study.pareto()],
         "preferences": [asdict(preference) for preference in study.preferences],

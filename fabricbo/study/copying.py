@@ -1,7 +1,9 @@
-"""Copying all rows of a study to another place, between SQLite and PostgreSQL too."""
+"""Copying rows of a study to another place, between SQLite and PostgreSQL too."""
 
 import sqlite3
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -9,6 +11,9 @@ from fabricbo.study import schema
 from fabricbo.study.database import Database, creating
 from fabricbo.study.location import Location
 
+Row = Mapping[str, Any]
+Choose = Callable[[sa.Table, Row], Row | None]
+"""Returns a row as it is to be in the copy; None for one that is left out."""
 _AT_ONCE = 500
 
 
@@ -25,7 +30,7 @@ def copy_rows(source: Location, target: Location) -> None:
     database = Database(source)
     try:
         with creating(target) as connection:
-            database.read(lambda rows: _copy(rows, connection))
+            database.read(lambda rows: copy_chosen(rows, connection, lambda _table, row: row))
     finally:
         database.close()
 
@@ -37,13 +42,33 @@ def _copy_file(source: Location, target: Location) -> None:
         known.backup(copy)
 
 
-def _copy(source: sa.Connection, target: sa.Connection) -> None:
-    for table in schema.metadata.sorted_tables:
+def copy_chosen(source: sa.Connection, target: sa.Connection, choose: Choose) -> None:
+    """Copy the rows that are chosen, but for those that refer to one that is not."""
+    tables = schema.metadata.sorted_tables
+    for table in reversed(tables):
+        target.execute(table.delete())  # what was copied before a connection broke
+    there: dict[sa.Column[Any], set[Any]] = {}
+    for table in tables:
         ordered = sa.select(table).order_by(*table.primary_key.columns)
         for rows in source.execute(ordered).mappings().partitions(_AT_ONCE):
-            target.execute(table.insert(), [dict(row) for row in rows])
+            copied = list(_chosen(table, rows, choose, there))
+            if copied:
+                target.execute(table.insert(), copied)
         if target.dialect.name == "postgresql":
             _count_on(target, table)
+
+
+def _chosen(
+    table: sa.Table, rows: Any, choose: Choose, there: dict[sa.Column[Any], set[Any]]
+) -> Iterator[dict[str, Any]]:
+    keys = {column: there.setdefault(column, set()) for column in table.primary_key.columns}
+    refers = [(key.parent.name, there[key.column]) for key in table.foreign_keys]
+    for row in rows:
+        chosen = choose(table, row)
+        if chosen is not None and all(row[name] is None or row[name] in at for name, at in refers):
+            for column, known in keys.items():
+                known.add(row[column.name])
+            yield dict(chosen)
 
 
 def _count_on(connection: sa.Connection, table: sa.Table) -> None:

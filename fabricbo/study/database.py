@@ -29,7 +29,6 @@ from fabricbo.study.errors import (
     StoreWriteError,
 )
 from fabricbo.study.location import Location
-from fabricbo.study.migrations import migrate
 
 T = TypeVar("T")
 Values = Mapping[str, Any] | None
@@ -49,6 +48,7 @@ class Database:
         Raises:
             NotAStudyError: there is no store, or the file is none.
             NewerStoreError: written by a newer version.
+            MigrationError: it cannot be brought up to date, and is as it was.
             DatabaseGoneError: the database does not answer.
         """
         if location.database is None and not location.file.is_file():
@@ -258,8 +258,11 @@ def _creating_file(file: Path) -> Iterator[sa.Connection]:
         with engine.begin() as connection:
             schema.metadata.create_all(connection)
             yield connection
-    finally:
+    except BaseException:
         engine.dispose()
+        part.unlink(missing_ok=True)
+        raise
+    engine.dispose()
     part.rename(file)
 
 
@@ -347,6 +350,7 @@ def check_version(engine: sa.Engine, reader: sa.Engine, location: Location) -> N
     Raises:
         NotAStudyError: there is no store there.
         NewerStoreError: written by a newer version.
+        MigrationError: it cannot be brought up to date, and is as it was.
         DatabaseGoneError: the database does not answer.
     """
     version = _version(reader, location)
@@ -356,7 +360,9 @@ def check_version(engine: sa.Engine, reader: sa.Engine, location: Location) -> N
             f"{schema.SCHEMA_VERSION}): update fabricbo to open it"
         )
     if version < schema.SCHEMA_VERSION:
-        migrate(engine)
+        from fabricbo.study.migrations.running import migrate  # Alembic takes a while to load
+
+        patiently(location, lambda: migrate(engine, location))
 
 
 def _version(reader: sa.Engine, location: Location) -> int:

@@ -17,6 +17,10 @@ class NewerStoreError(StudyError):
     """The store was written by a newer version of fabricbo."""
 
 
+class MigrationError(StudyError):
+    """A store of an earlier version cannot be brought up to date; it is as it was."""
+
+
 class StudyCompleteError(StudyError):
     """All planned trials have been asked for."""
 

@@ -41,7 +41,8 @@ def hold_out(study: "Study", runner: Runner, baseline: Trial, best: Trial, keep:
 
 def _plan(study: "Study") -> Plan:
     settings = study.settings
-    seeds = heldout_seeds(settings.seed, settings.rounds, settings.images, settings.heldout)
+    drawn = [seed for one in study.rounds for seed in one.seeds]
+    seeds = heldout_seeds(settings.seed, settings.rounds, settings.images, settings.heldout, drawn)
     prompts = dict.fromkeys((*settings.prompts, *settings.heldout_prompts), seeds)
     return Plan(prompts, settings.images)
 

@@ -17,9 +17,20 @@ def round_seeds(study_seed: int, index: int, images: int) -> tuple[int, ...]:
     return _seeds(f"round {index} of {study_seed}", images)
 
 
-def heldout_seeds(study_seed: int, rounds: int, images: int, count: int) -> tuple[int, ...]:
-    """Return seeds that no round of the study draws with."""
+def heldout_seeds(
+    study_seed: int, rounds: int, images: int, count: int, drawn: Iterable[int] = ()
+) -> tuple[int, ...]:
+    """Return seeds that no round of the study draws with.
+
+    Args:
+        study_seed: that of the study.
+        rounds: how many are planned.
+        images: how many seeds a round has.
+        count: how many are wanted.
+        drawn: seeds of rounds that were taken over from a study with another seed.
+    """
     seen = {s for i in range(1, rounds + 1) for s in round_seeds(study_seed, i, images)}
+    seen.update(drawn)
     candidates = _seeds(f"held out of {study_seed}", count + len(seen))
     return tuple(seed for seed in candidates if seed not in seen)[:count]
 

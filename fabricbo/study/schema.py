@@ -2,10 +2,8 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 7
-"""2 added `estimates` and `advice`; 3 put them into `assessment`, and added what else is measured,
-preferences and earlier trials; 4 keeps held-out values by name; 5 added raters,
-questions, tasks, votes and wishes; 6 added `drawn_with`; 7 added attempts and `trial_events`."""
+SCHEMA_VERSION = 8
+"""What changed with each is in `migrations/versions`; how to add one, in CONTRIBUTING.md."""
 
 metadata = sa.MetaData()
 study = sa.Table(
@@ -17,7 +15,10 @@ study = sa.Table(
     sa.Column("direction", sa.String, nullable=False),
     sa.Column("further", sa.JSON),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("forked", sa.JSON),
 )
+"""`schema_version` is the only truth about what a store is, and read by versions that do not know
+the other columns. `forked`: the study that it goes on from, see `ForkedFrom`."""
 references = sa.Table(
     "references",
     metadata,

@@ -17,6 +17,7 @@ from fabricbo.scores import Measure, Preference, Score
 from fabricbo.study import schema
 from fabricbo.study.database import Database, creating
 from fabricbo.study.errors import NotAStudyError
+from fabricbo.study.forked_from import ForkedFrom
 from fabricbo.study.heldout import HeldoutRow, Reporter
 from fabricbo.study.images import images_of
 from fabricbo.study.location import Location
@@ -54,6 +55,9 @@ class Store:
         """When the study was made."""
         self.images = images_of(database.location.folder, self.settings.images_at)
         """Where its images are; nothing is reached for yet."""
+        forked = about["forked"]
+        self.forked_from = None if forked is None else ForkedFrom.from_json(forked)
+        """The study that it goes on from."""
         self.measures = _measures(about, self.settings)
         """What is measured, the first objective first."""
         self.trials = TrialRows(

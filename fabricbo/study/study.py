@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from fabricbo.study.driver import Driver, driver_of, driving
 from fabricbo.study.earlier import comparable_trials
 from fabricbo.study.errors import NameInUseError, StudyCompleteError
 from fabricbo.study.failures import FailuresInARow
+from fabricbo.study.forked_from import ForkedFrom
 from fabricbo.study.heldout import Heldout, HeldoutRow, read_heldout
 from fabricbo.study.holding_out import hold_out
 from fabricbo.study.images import images_of
@@ -77,6 +79,8 @@ class Study:
         self.images = self._store.images
         self._rows = self._store.trials
         self.settings: StudySettings = self._store.settings
+        self.forked_from: ForkedFrom | None = self._store.forked_from
+        """The study, and its round, that this one goes on from; None where it began by itself."""
         self.measures: tuple[Measure, ...] = self._store.measures
         """What is measured: the first objective, further ones, and what has bounds to keep."""
         self._parts = parts and parts_for(self.measures, self.settings, parts)
@@ -193,8 +197,21 @@ class Study:
     @property
     def planned_trials(self) -> int:
         """How many trials the settings ask for, the hand settings included."""
-        first = self.rounds[0]
-        return self.planned_in(first) + (self.settings.rounds - 1) * self.settings.trials
+        known = self.rounds[: max(1, self._taken_over)]
+        later = (self.settings.rounds - len(known)) * self.settings.trials
+        return sum(self.planned_in(one) for one in known) + later
+
+    @property
+    def complete_rounds(self) -> int:
+        """How many rounds, from the first, have all their trials, with nothing left to do."""
+        trials = self.trials
+
+        def is_complete(one: Round) -> bool:
+            here = [trial for trial in trials if trial.round == one.index]
+            full = len(here) >= self.planned_in(one)
+            return full and not any(trial.status.is_pending for trial in here)
+
+        return sum(1 for _ in takewhile(is_complete, self.rounds))
 
     @property
     def baseline(self) -> Trial | None:
@@ -591,11 +608,18 @@ class Study:
             raise ValueError("the study was opened for reading; asking and running need its parts")
         return self._parts
 
+    @property
+    def _taken_over(self) -> int:
+        """How many rounds are of the study that this one goes on from."""
+        return 0 if self.forked_from is None else self.forked_from.round
+
     def planned_in(self, current: Round) -> int:
         """Return how many trials a round is to have.
 
         The first round has the hand settings on top, or alone where nothing else can matter.
         """
+        if current.index <= self._taken_over:  # the other study's plan may have been another
+            return sum(trial.round == current.index for trial in self.trials)
         if not current.pool and not self.space.acts_without_references:
             return 1
         return self.settings.trials + (1 if current.index == 1 else 0)

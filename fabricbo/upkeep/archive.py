@@ -16,6 +16,7 @@ from fabricbo.study import NameInUseError, StudyError
 from fabricbo.study.copying import copy_rows
 from fabricbo.study.images import FOLDER, ImageStore, checked_image, file_name, images_of
 from fabricbo.study.location import STORE_NAME, Location
+from fabricbo.study.migrations.backup import backups
 from fabricbo.study.store import put_images_at, stored_settings
 from fabricbo.upkeep.examination import examine
 from fabricbo.upkeep.uses import image_uses
@@ -95,6 +96,8 @@ def unpack(file: Path, storage: Path, images_at: str | None = None) -> Path:
         if not health.good:
             wrong = (*health.store, *(harm.text for harm in health.harms))
             raise ArchiveError(f"{file} is damaged: {'; '.join(wrong[:3])}")
+        for kept in backups(found):  # an old store was brought up to date; the archive keeps it
+            kept.unlink()
         folder = storage / stored_settings(Location(found)).name
         if folder.exists():
             raise NameInUseError(f"there is a study in {folder} already; name another --storage")

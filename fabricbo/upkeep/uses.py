@@ -41,12 +41,13 @@ def image_uses(location: Location) -> list[Use]:
     """
     database = Database(location)
     try:
-        return database.read(lambda connection: list(dict.fromkeys(_uses(connection))))
+        return database.read(lambda connection: list(dict.fromkeys(uses_in(connection))))
     finally:
         database.close()
 
 
-def _uses(connection: sa.Connection) -> Iterator[Use]:
+def uses_in(connection: sa.Connection) -> Iterator[Use]:
+    """Say what each image is needed for, where somebody has a connection."""
     references, trials = schema.references, schema.trials
     for row in connection.execute(sa.select(references).order_by(references.c.position)).mappings():
         yield Use(row["id"], "reference", row["position"])
