@@ -5,13 +5,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format clean
+.PHONY: demo test test-slow lint format clean
+
+# On all cores, four at most; a thread each, since one is faster than two where cores are shared.
+PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
+  --numprocesses auto --maxprocesses 4 --dist worksteal
 
 demo: $(STAMP)
 	$(BIN)/fabricbo demo
 
 test: $(STAMP) chromium postgres loggers
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+# What takes minutes: 200 trials through 40 kills of workers, 100 kills of the rating server, a driver
+# that stands still for a minute, SEQUENCES random orders of calls against a model.
+SEQUENCES ?= 2000
+test-slow: $(STAMP) postgres
+	FABRICBO_SEQUENCES=$(SEQUENCES) $(PYTEST) -m slow $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

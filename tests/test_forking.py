@@ -18,6 +18,7 @@ from fabricbo.upkeep.examination import examine
 from fabricbo.upkeep.forking import Changes, ForkError, fork
 from tests import make_store
 from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
+from tests.files import file_of
 from tests.stores import sqlite_only
 from tests.web_server import fill, rated_study
 
@@ -152,7 +153,7 @@ def test_a_trial_that_waits_leaves_its_round_incomplete(tmp_path) -> None:
 def test_a_missing_image_is_told_and_leaves_no_study(study) -> None:
     references = {reference.id for one in study.rounds for reference in one.pool}
     lost = next(i for t in study.trials[:4] for i in t.images if i not in references)
-    path = study.images.path(lost)
+    path = file_of(study, lost)
     kept = path.read_bytes()
     path.unlink()
     with pytest.raises(ForkError, match="doctor --mend"):
@@ -169,14 +170,14 @@ import sys, time
 from pathlib import Path
 from fabricbo.study.images import ImageStore
 from fabricbo.upkeep.forking import Changes, fork
-save, calls = ImageStore.save, []
-def slow(self, image):
-    calls.append(save(self, image))
+put, calls = ImageStore.put, []
+def slow(self, identity, data):
+    put(self, identity, data)
+    calls.append(identity)
     if len(calls) == 4:
         print("saving", flush=True)
         time.sleep(60)
-    return calls[-1]
-ImageStore.save = slow
+ImageStore.put = slow
 fork(Path(sys.argv[1]), "new", until=1, changes=Changes(database=sys.argv[2]))
 """
 

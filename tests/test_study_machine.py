@@ -1,8 +1,9 @@
 """Any order of asking, claiming, telling, judging, crashing and reopening, against a model.
 
-2,000 sequences with `-m slow`, fewer otherwise.
+2,000 sequences with `make test-slow`, a few otherwise.
 """
 
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -204,5 +205,8 @@ def checked(examples: int) -> type:
     return Case
 
 
-TestMachine = checked(60)
-TestMachineLong = pytest.mark.slow(pytest.mark.timeout(3000)(checked(2000)))
+TestMachine = checked(20)
+# In two halves, so that two processes share them.
+LONG = int(os.environ.get("FABRICBO_SEQUENCES", "2000")) // 2
+TestMachineLong = pytest.mark.slow(pytest.mark.timeout(3000)(checked(LONG)))
+TestMachineLonger = pytest.mark.slow(pytest.mark.timeout(3000)(checked(LONG)))
