@@ -17,6 +17,7 @@ from fabricbo.proposers.baselines import HandProposer, proposal_seed, sobol_acti
 from fabricbo.proposers.bayes import own_randomness
 from fabricbo.proposers.quiet import quiet
 from fabricbo.proposers.suggestions import suggested_action
+from fabricbo.proposers.uncompiled import leave_uncompiled
 from fabricbo.protocols import History, Proposal
 from fabricbo.records import Role
 
@@ -50,6 +51,7 @@ def _generate(history: History, seed: int) -> tuple[TParameterization, str]:
     # Copied anew every time: against Ax's own seconds it costs nothing, and a strategy that is
     # kept would depend on when it was asked. Its Sobol points therefore have a scrambling each.
     experiment = MirroredExperiment(history).experiment
+    leave_uncompiled()
     strategy = choose_generation_strategy(
         GenerationStrategyDispatchStruct(
             initialization_random_seed=seed,

@@ -32,6 +32,7 @@ from torch import Tensor
 
 from fabricbo.proposers.pending import ImprovementAmongPending
 from fabricbo.proposers.surrogate import Surrogate, Unit
+from fabricbo.proposers.uncompiled import leave_uncompiled
 from fabricbo.protocols import History
 from fabricbo.records import TrialStatus
 from fabricbo.scores import Measure
@@ -51,6 +52,7 @@ def acquisition_function(surrogate: Surrogate, history: History, seed: int) -> A
     bounds = constraints(list(zip(history.measures, surrogate.units, strict=True)))
     objectives = history.objectives
     if len(objectives) > 1:
+        leave_uncompiled()
         return qLogNoisyExpectedHypervolumeImprovement(
             surrogate.model,
             ref_point=_reference_point(surrogate, history.measures, objectives),

@@ -11,6 +11,7 @@ from fabricbo.study.heldout import HeldoutRow, reporters_of
 from fabricbo.study.origin import origins
 from fabricbo.study.rounds import heldout_seeds
 from fabricbo.study.runner import Runner
+from fabricbo.study.work import hand_images
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,15 +22,24 @@ Hand = Mapping[str, Sequence["Image"]]
 Keep = Callable[[int, HeldoutRow], None]
 
 
-def hold_out(study: "Study", runner: Runner, baseline: Trial, best: Trial, keep: Keep) -> None:
+def hold_out(
+    study: "Study", runner: Runner, pair: tuple[Trial, Trial], keep: Keep, *, with_hand: bool
+) -> None:
     """Do it for both, and have what is found kept.
+
+    Args:
+        study: of both.
+        runner: who has it done.
+        pair: baseline and best.
+        keep: stores what was found of a trial.
+        with_hand: whether an objective asks for what the hand settings drew.
 
     Raises:
         ObjectiveError: an objective fails on the images, or they cannot be drawn.
     """
-    settings = study.settings
-    prompts = settings.prompts if study.compares_with_hand else ()
-    known = {prompt: study.hand_images(prompt) for prompt in prompts}
+    (baseline, best), settings = pair, study.settings
+    prompts = settings.prompts if with_hand else ()
+    known = {prompt: hand_images(study, prompt) for prompt in prompts}
     drawn = _hold_out(study, runner, baseline, known, keep)
     if best.index != baseline.index:
         plan = _plan(study)

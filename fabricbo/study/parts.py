@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from fabricbo.executors import Executor, Tools
 from fabricbo.protocols import Logger, Objective, Proposer, Sampler
-from fabricbo.scoring import declaration
+from fabricbo.scoring import asks_for_baseline, declaration
 
 MakeExecutor = Callable[[Tools], Executor]
 
@@ -30,6 +30,12 @@ class Parts:
     def objectives(self) -> Mapping[str, Objective]:
         """What scores, by name; a single one by the name that it declares."""
         return objectives_by_name(self.objective)
+
+    @property
+    def compare_with_hand(self) -> bool:
+        """Whether an objective, or one that reports, asks for what the hand settings drew."""
+        everyone = (*self.objectives.values(), *self.reporters.values())
+        return any(asks_for_baseline(one) for one in everyone)
 
     @property
     def tools(self) -> Tools:

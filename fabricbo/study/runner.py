@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fabricbo.executors import Crashed, Drawn, Executor, Failed, Report, Scored, Work
 from fabricbo.records import Trial
+from fabricbo.study.trial_rows import about
 
 if TYPE_CHECKING:
     from fabricbo.study.study import Study
@@ -133,8 +134,8 @@ class Runner:
         """Have another worker try, unless too many have died of it."""
         died = self._crashes.get(trial.index, 0) + 1
         self._crashes[trial.index] = died
-        about = {"trial": trial.index, "attempt": trial.attempt}
-        _log.warning("trial %d, attempt %d: %s", *about.values(), report.reason, extra=about)
+        said = (trial.index, trial.attempt, report.reason)
+        _log.warning("trial %d, attempt %d: %s", *said, extra=about(trial))
         if died >= MAX_CRASHES:
             self._study.abandon(trial, f"{died} workers died of it, the last: {report.reason}")
             return self._study.trials[trial.index]

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 from fabricbo.assessment import Assessment
 from fabricbo.best import best, best_judged, best_unassessed, broken_bounds, pareto
 from fabricbo.executors import InlineExecutor, Work
-from fabricbo.executors.drawing import Plan
 from fabricbo.protocols import Assessor, Comparer, Environment, History, Objective
 from fabricbo.records import Reference, Round, Trial, TrialStatus
 from fabricbo.scores import Direction, Measure, Preference
-from fabricbo.scoring import asks_for_baseline
 from fabricbo.space import ActionSpace
 from fabricbo.study.ballots import Ballots
 from fabricbo.study.database import Database
@@ -37,21 +35,17 @@ from fabricbo.study.judging import (
 from fabricbo.study.location import Location, is_study
 from fabricbo.study.logbook import Logbook
 from fabricbo.study.measures import parts_for, study_measures
+from fabricbo.study.next_round import next_round
 from fabricbo.study.origin import origins
 from fabricbo.study.outcomes import Outcome, check_seconds, read_outcome
 from fabricbo.study.parts import Parts
-from fabricbo.study.pool import check_pool, grown_pool
-from fabricbo.study.rounds import (
-    growth,
-    growth_by_preferences,
-    growth_by_votes,
-    round_seeds,
-    with_wishes,
-)
+from fabricbo.study.pool import check_pool
+from fabricbo.study.rounds import round_seeds
 from fabricbo.study.runner import Runner
 from fabricbo.study.settings import StudySettings
 from fabricbo.study.store import Beginning, Store
-from fabricbo.study.trial_rows import TrialEvent
+from fabricbo.study.trial_rows import TrialEvent, about
+from fabricbo.study.work import plan_of, work_for
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -304,7 +298,9 @@ class Study:
         trials, current = self.trials, self.rounds[-1]
         here = [trial for trial in trials if trial.round == current.index]
         if len(here) >= self.planned_in(current):
-            current = self._next_round(current, here)
+            scored = bool(self._needed_parts().objectives)
+            current = next_round(self, current, here, scored=scored)
+            self._store.open_round(current)
         proposal = self._needed_parts().proposer.propose(self.history)
         return Trial(
             index=len(trials),
@@ -406,7 +402,7 @@ class Study:
             TrialStateError: the trial is over.
             ValueError: other images than those that a person judged.
         """
-        _log.warning("trial %d failed: %s", trial.index, reason, extra=_about(trial))
+        _log.warning("trial %d failed: %s", trial.index, reason, extra=about(trial))
         saved = self._save(trial, images, None) if images else ()
         self._rows.lose(trial, TrialStatus.FAILED, reason, saved)
         self._logbook.over(trial.index)
@@ -417,7 +413,7 @@ class Study:
         Raises:
             TrialStateError: the trial is over, or somebody else has claimed it.
         """
-        _log.warning("trial %d was given up: %s", trial.index, reason, extra=_about(trial))
+        _log.warning("trial %d was given up: %s", trial.index, reason, extra=about(trial))
         self._rows.lose(trial, TrialStatus.ABANDONED, reason)
         self._logbook.over(trial.index)
 
@@ -425,7 +421,7 @@ class Study:
         self, trial: Trial, images: Sequence["Image"], drawn_with: Environment | None
     ) -> tuple[str, ...]:
         environment = drawn_with or self.drawn_with(trial)
-        told = origins(self.settings, trial, self._plan(trial), drawn_with=environment)
+        told = origins(self.settings, trial, plan_of(self.settings, trial), drawn_with=environment)
         saved = self.images.save_all(images, told)
         trials = self.trials
         if any(known.images for known in trials[trial.index : trial.index + 1]):
@@ -573,7 +569,8 @@ class Study:
         baseline, best = self.baseline, self.best()
         if baseline is None or best is None:
             return None
-        hold_out(self, self._runner, baseline, best, self._store.put_heldout)
+        asked, keep = parts.compare_with_hand, self._store.put_heldout
+        hold_out(self, self._runner, (baseline, best), keep, with_hand=asked)
         self._logbook.begin()
         self._logbook.held_out()
         return self.heldout
@@ -652,7 +649,7 @@ class Study:
         pending = [t for t in trials if t.status.is_pending and t.index not in running]
         if pending:
             return self.claim(pending[0])
-        if 0 in running and self.compares_with_hand:
+        if 0 in running and self._needed_parts().compare_with_hand:
             return None
         try:
             return self._rows.add_begun(self._proposed())
@@ -660,85 +657,9 @@ class Study:
             return None
 
     def work(self, trial: Trial) -> Work:
-        """Return what is to be done for a trial: draw it, unless its images are kept, and score."""
-        settings = self.settings
-        ask_hand = trial.index > 0 and self.compares_with_hand
-        return Work(
-            key=f"trial {trial.index}, attempt {trial.attempt}",
-            action=trial.action,
-            plan=self._plan(trial),
-            references=self.pool_of(trial),
-            hand={p: self.hand_images(p) for p in settings.prompts} if ask_hand else {},
-            images=tuple(self._kept(trial)),
-        )
-
-    def _plan(self, trial: Trial) -> Plan:
-        return Plan(dict.fromkeys(self.settings.prompts, trial.seeds), self.settings.images)
-
-    @property
-    def compares_with_hand(self) -> bool:
-        """Whether an objective, or one that reports, asks for what the hand settings drew."""
-        parts = self._needed_parts()
-        everyone = (*parts.objectives.values(), *parts.reporters.values())
-        return any(asks_for_baseline(one) for one in everyone)
-
-    def _kept(self, trial: Trial) -> list["Image"]:
-        """Return the images that an earlier attempt has drawn, if all of them are whole."""
-        try:
-            return [self.images.load(image) for image in trial.images]
-        except (OSError, ValueError) as error:
-            _log.warning("trial %d is drawn again: %s", trial.index, error, extra=_about(trial))
-            return []
-
-    def hand_images(self, prompt: str) -> list["Image"]:
-        """Return what the hand settings drew for a prompt in the first round."""
-        hand, prompts = self.trials[0].images, self.settings.prompts
-        size = len(hand) // len(prompts)
-        start = size * prompts.index(prompt)
-        return [self.images.load(image) for image in hand[start : start + size]]
+        """Return what is to be done for a trial that was claimed."""
+        return work_for(self, trial, with_hand=self._needed_parts().compare_with_hand)
 
     def pool_of(self, trial: Trial) -> tuple[Reference, ...]:
         """Return the references that a trial chose from."""
         return self._store.round(trial.round).pool
-
-    @property
-    def _waits_for_outcomes(self) -> bool:
-        """Whether a round begins with what the one before came to; else nobody need wait for it."""
-        return self.settings.pool.grows or self.settings.rating is not None
-
-    def _next_round(self, current: Round, here: Sequence[Trial]) -> Round:
-        if self._waits_for_outcomes and any(trial.status.is_pending for trial in here):
-            raise StudyCompleteError(
-                f"round {current.index} is full; its pending trials come first"
-            )
-        if current.index == self.settings.rounds:
-            raise StudyCompleteError(
-                f"all {self.planned_trials} planned trials have been asked for"
-            )
-        index = current.index + 1
-        rating = self.settings.rating
-        # Trials of different rounds are compared image by image: with the same seed.
-        compared = rating is not None and rating.compares
-        fresh = round_seeds(self.settings.seed, index, self.settings.images)
-        seeds = current.seeds if compared else fresh
-        grow = self.settings.pool
-        if self._needed_parts().objectives:
-            chosen = growth(here, self.measures, grow.grow_liked, grow.grow_disliked)
-        elif any((counts := self.ballots.verdicts()).values()):
-            known = {reference.id for reference in current.pool}
-            drawn = (image for trial in self.trials for image in trial.images)
-            new = [image for image in drawn if image not in known]
-            chosen = growth_by_votes(new, counts, grow.grow_liked, grow.grow_disliked)
-        else:
-            said = self.preferences
-            chosen = growth_by_preferences(here, said, grow.grow_liked, grow.grow_disliked)
-        if self.space.roles:
-            chosen = with_wishes(chosen, self.ballots.wishes())
-        opened = Round(index, seeds, grown_pool(current, chosen, self.images.load))
-        self._store.open_round(opened)
-        return opened
-
-
-def _about(trial: Trial) -> dict[str, int]:
-    """Return what a log record says of a trial besides its message."""
-    return {"trial": trial.index, "attempt": trial.attempt}

@@ -255,6 +255,11 @@ class TrialRows:
         return found
 
 
+def about(trial: Trial) -> dict[str, int]:
+    """Return what a log record says of a trial besides its message."""
+    return {"trial": trial.index, "attempt": trial.attempt}
+
+
 def _is_stored(connection: sa.Connection, key: str) -> bool:
     """Tell whether a change that is sent again has arrived before."""
     events = schema.trial_events
