@@ -36,8 +36,8 @@ from tests import postgres
 
 WORKERS = (1, 4, 16, 64, 256)
 SECONDS = (0.5, 2.0, 10.0)
-_CHECKED = ((4, 2.0), (64, 2.0))
-"""Workers and seconds of the cells that are repeated with threads that sleep."""
+_CHECKED = (("sobol", 4, 0.5), ("sobol", 16, 2.0), ("fabricbo", 1, 2.0))
+"""Proposers, workers and seconds of the cells that are repeated with threads that sleep."""
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def _cells(options: argparse.Namespace) -> list[Cell]:
     again = [
         replace(cell, clock="asleep")
         for cell in grid
-        if cell.database == "sqlite" and (cell.workers, cell.seconds) in _CHECKED
+        if cell.database == "sqlite" and (cell.proposer, cell.workers, cell.seconds) in _CHECKED
     ]
     return [*grid, *again]
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 
@@ -57,3 +58,36 @@ def test_time_saving() -> None:
     found = json.loads(done.stdout)["64 x 64"]
     assert found.keys() == {"no texts", "both texts", "memory://"}
     assert all(0 < seconds < 10 for seconds in found.values())
+
+
+def test_simulate_cluster() -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "experiments.simulate_cluster"]
+    with TemporaryDirectory() as folder:
+        options = ["--smoke", "--results", f"{folder}/cells.jsonl"]
+        done = subprocess.run(
+            [*command, *options, "--json"], check=True, capture_output=True, text=True
+        )
+        again = subprocess.run(
+            [*command, *options, "--kept", "--figure", f"{folder}/figure.png"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert Path(folder, "figure.png").stat().st_size > 1000
+    simulated, asleep = json.loads(done.stdout)
+    assert (simulated["clock"], asleep["clock"]) == ("simulated", "asleep")
+    for found in (simulated, asleep):
+        assert found["trials"] >= 4
+        assert 1 < found["trials_a_second"] < 6  # two workers, half a second each
+        assert found["commits"] == 3
+        assert 0 <= found["idle"] < 0.9
+    assert again.stdout.count("| sobol | sqlite") == 2
+
+
+def test_bench_resume() -> None:
+    command = [sys.executable, "-m", "experiments.bench_resume", "--smoke", "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    assert found.keys() == {"sqlite, 6 trials", "sqlite, 6 votes"}
+    for seconds in found.values():
+        assert 0 < seconds["all but imports"] < seconds["the whole process"]
