@@ -1,6 +1,11 @@
 """Fixtures that several test modules use; shape annotations are checked in the tests only."""
 
 import os
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that puts us into the background has its children ignore Ctrl-C, and theirs as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 # On a busy machine of few cores one thread is several times faster than two.

@@ -8,7 +8,7 @@ import torch
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 
 from fabricbo.proposers import SobolProposer, improvement, last_fit
-from fabricbo.proposers.bayes import SurrogateProposer
+from fabricbo.proposers.bayes import SurrogateProposer, own_randomness
 from fabricbo.proposers.improvement import acquisition_function
 from fabricbo.proposers.last_fit import LastFit
 from fabricbo.proposers.pending import ImprovementAmongPending
@@ -46,7 +46,8 @@ def scored_trial(trial: Trial, values, *more: Score) -> Trial:
 @pytest.mark.parametrize("pending", [1, 40])
 def test_candidates_are_worth_what_botorch_says(monkeypatch, pending, further) -> None:
     history = history_of(20, pending, further)
-    surrogate = fit_surrogate(history)
+    with own_randomness(0):  # of a fit that begins again
+        surrogate = fit_surrogate(history)
     points = np.random.default_rng(1).random((50, history.space.dimensions(POOL)))
     actions = [history.space.from_unit(point.tolist(), POOL) for point in points]
     rows = surrogate.rows(actions).unsqueeze(-2)
@@ -56,9 +57,9 @@ def test_candidates_are_worth_what_botorch_says(monkeypatch, pending, further) -
     assert isinstance(ours, ImprovementAmongPending)
     assert not isinstance(theirs, ImprovementAmongPending)
     with torch.no_grad():
-        torch.testing.assert_close(ours(rows), theirs(rows), atol=1e-8, rtol=1e-8)
+        torch.testing.assert_close(ours(rows), theirs(rows), atol=1e-6, rtol=1e-6)
         # One after the other as well as all at once.
-        torch.testing.assert_close(ours(rows[:1]), ours(rows)[:1], atol=1e-8, rtol=1e-8)
+        torch.testing.assert_close(ours(rows[:1]), ours(rows)[:1], atol=1e-6, rtol=1e-6)
 
 
 def test_without_pending_trials_it_is_botorch_itself() -> None:

@@ -11,8 +11,8 @@ from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.models.model import Model
 from torch import Tensor
 
-_LEAST_VARIANCE = 1e-10
-"""Of a candidate given what is known, where rounding leaves none."""
+_JITTER = 1e-8
+"""Variance of a candidate given what is known, where rounding leaves none; as BoTorch has it."""
 
 
 class ImprovementAmongPending(qLogNoisyExpectedImprovement):  # type: ignore[misc]  # untyped
@@ -51,7 +51,7 @@ def _draws(model: Model, rows: Tensor, root: Tensor, normal: Tensor) -> Tensor:
     covariance = distribution.covariance_matrix
     across = torch.linalg.solve_triangular(root, covariance[:first, first:], upper=False)
     left = covariance.diagonal()[first:] - across.square().sum(0)
-    spread = left.clamp_min(_LEAST_VARIANCE).sqrt()
+    spread = torch.where(left > 0, left, _JITTER).sqrt()
     drawn: Tensor = (
         distribution.mean[first:] + normal[:, :first] @ across + normal[:, first:] * spread
     )
