@@ -1,6 +1,7 @@
 """Time suggestions of the surrogate by number of references and trials, and weigh the process.
 
     python -m experiments.time_suggestions               # up to 500 trials
+    python -m experiments.time_suggestions --size 16,100 --pending 256
     python -m experiments.time_suggestions --smoke
 
 Five scalars vary; every trial has four images. The first suggestion of a history copies it whole
@@ -12,7 +13,6 @@ import json
 import resource
 import statistics
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from experiments.proposer_problem import pool_of
+from experiments.stopwatch import own_seconds
 from fabricbo.proposers import AxProposer, SobolProposer
 from fabricbo.protocols import History
 from fabricbo.records import Action, Trial, TrialStatus
@@ -30,8 +31,14 @@ SIZES = ((8, 30), (16, 30), (16, 100), (16, 200), (16, 500), (32, 100))
 """References and trials."""
 
 
-def suggestion_seconds(references: int, trials: int, suggestions: int) -> list[float]:
-    """Return the times of suggestions after so many trials."""
+def suggestion_seconds(
+    references: int, trials: int, suggestions: int, pending: int = 0
+) -> list[float]:
+    """Return the times of suggestions after so many trials, others pending.
+
+    As in a study with many workers, what is suggested is pending at the next suggestion, where
+    anything is; else it is scored.
+    """
     space = ActionSpace({**ActionSpace().domains, "guidance_scale": Range(1, 12)})
     history = History(space, pool_of(references), (), "maximize", 0)
     rng = np.random.default_rng(0)
@@ -39,16 +46,23 @@ def suggestion_seconds(references: int, trials: int, suggestions: int) -> list[f
     vectors = {r.id: rng.normal(size=16) for r in history.pool}
     for _ in range(trials):
         history = _scored(history, SobolProposer().propose(history).action, effects, rng)
+    for _ in range(pending):
+        history = _begun(history, SobolProposer().propose(history).action)
     pictured = tuple(replace(r, image=r.id) for r in history.pool)  # type: ignore[arg-type]
     history = replace(history, pool=pictured)
     proposer = AxProposer(embed=lambda images: [vectors[str(image)] for image in images])
     seconds = []
     for _ in range(suggestions + 1):
-        began = time.perf_counter()
+        began = own_seconds()
         action = proposer.propose(history).action
-        seconds.append(time.perf_counter() - began)
-        history = _scored(history, action, effects, rng)
+        seconds.append(own_seconds() - began)
+        history = _begun(history, action) if pending else _scored(history, action, effects, rng)
     return seconds[1:]
+
+
+def _begun(history: History, action: Action) -> History:
+    trial = Trial(len(history.trials), 1, action, "test", (1,), TrialStatus.RUNNING)
+    return replace(history, trials=(*history.trials, trial))
 
 
 def _scored(
@@ -70,11 +84,13 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="one small size")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--size", type=_size, action="append", help="REFERENCES,TRIALS")
+    parser.add_argument("--pending", type=int, default=0, help="trials without a score")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     medians = {}
-    for references, trials in ((4, 10),) if options.smoke else SIZES:
-        seconds = suggestion_seconds(references, trials, 5)
+    for references, trials in options.size or (((4, 10),) if options.smoke else SIZES):
+        seconds = suggestion_seconds(references, trials, 5, options.pending)
         medians[f"{references} references, {trials} trials"] = statistics.median(seconds)
     if options.json:
         print(json.dumps({"seconds": medians, "peak_bytes": peak_bytes()}))
@@ -82,6 +98,11 @@ def main() -> None:
     for size, median in medians.items():
         print(f"{size}: {median:.2f} s")
     print(f"most memory held by the process, imports included: {peak_bytes() / 1e6:.0f} MB")
+
+
+def _size(text: str) -> tuple[int, int]:
+    references, trials = text.split(",")
+    return int(references), int(trials)
 
 
 def peak_bytes() -> int:

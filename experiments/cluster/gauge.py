@@ -9,8 +9,8 @@ from unittest import mock
 
 import sqlalchemy as sa
 
-from experiments.cluster.stopwatch import own_seconds
 from experiments.cluster.workers import TimedWorkers
+from experiments.stopwatch import own_seconds
 from fabricbo.protocols import History, Proposal, Proposer
 from fabricbo.records import Trial
 from fabricbo.study.database import Database

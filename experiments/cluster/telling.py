@@ -42,7 +42,7 @@ def _told(cell: Cell, found: Found) -> list[str]:
         f"{cell.seconds:g}",
         f"{found.trials_a_second:.2f}",
         f"{100 * found.trials_a_second / possible:.0f} %",
-        f"{100 * found.idle:.0f} %",
+        f"{100 * max(found.idle, 0.0):.0f} %",
         f"{_number(found.suggestion_median)} ({_number(found.suggestion_p95)})",
         _number(found.store_seconds, 1000, 0),
         f"{found.peak_mb:.0f}",
@@ -88,4 +88,5 @@ def _panel(axis: Any, grid: Grid, seconds: float) -> None:
     axis.set_title(f"{seconds:g} s a trial", fontsize=9)
     axis.set_xlabel("workers")
     axis.set_xscale("log", base=2)
+    axis.set_xticks(counts, [f"{count}" for count in counts])
     axis.set_yscale("log")

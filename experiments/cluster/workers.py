@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
-from experiments.cluster.stopwatch import own_seconds
+from experiments.stopwatch import own_seconds
 from fabricbo.executors import Drawn, Executor, Report, Tools, Work, perform
 
 _DRAWING = 0.95
