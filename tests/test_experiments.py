@@ -91,3 +91,15 @@ def test_bench_resume() -> None:
     assert found.keys() == {"sqlite, 6 trials", "sqlite, 6 votes"}
     for seconds in found.values():
         assert 0 < seconds["all but imports"] < seconds["the whole process"]
+
+
+def test_bench_sampler() -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "experiments.bench_sampler"]
+    done = subprocess.run(
+        [*command, "--smoke", "--json", "--cpu"], check=True, capture_output=True, text=True
+    )
+    rows = json.loads(done.stdout)["rows"]
+    assert [(row["references"], row["images"]) for row in rows] == [(1, 1), (4, 1)]
+    for row in rows:
+        assert min(row[name] for name in ("plain", "cold", "warm", "authors")) > 0
+        assert row["authors_bytes"] > row["warm_bytes"]  # of a whole matrix of probabilities

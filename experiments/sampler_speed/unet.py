@@ -20,4 +20,5 @@ def random_unet(size: str, sample: int, device: str) -> UNet2DConditionModel:
             up_block_types=("UpBlock2D", *["CrossAttnUpBlock2D"] * 3),
             **_SIZES[size],
         )
-    return unet.eval().to(torch.float32 if device == "cpu" else torch.float16)
+    unet.eval()
+    return unet if device == "cpu" else unet.half()

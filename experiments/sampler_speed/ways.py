@@ -1,6 +1,5 @@
 """The ways that are compared: each evaluates a U-Net once, guided, with the same inputs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,6 @@ from fabricbo.sampler.features import FeatureCache
 from fabricbo.sampler.feedback import FeedbackInputs, ReferenceLatent, feedback
 from fabricbo.sampler.noise import fixed_noise
 
-Way = Callable[[], Tensor]
 STEPS = 20
 WEIGHT = 0.8
 

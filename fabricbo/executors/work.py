@@ -135,7 +135,7 @@ def perform(work: Work, tools: Tools) -> Iterator[Drawn | Scored | Failed]:
             batches = in_batches(work.plan, work.images)
         else:
             batches = draw(tools.sampler, work.action, work.plan)
-            yield Drawn(work.key, all_images(batches), _environment(tools.sampler))
+            yield Drawn(work.key, all_images(batches), drawn_with(tools.sampler))
 
         def baseline(prompt: str) -> Sequence["Image"]:
             return work.hand[prompt] if prompt in work.hand else own_images(batches, prompt)
@@ -151,5 +151,6 @@ def perform(work: Work, tools: Tools) -> Iterator[Drawn | Scored | Failed]:
         yield Scored(work.key, values, None if work.images else time.monotonic() - began)
 
 
-def _environment(sampler: Sampler) -> Environment | None:
+def drawn_with(sampler: Sampler) -> Environment | None:
+    """Return what a sampler says its images depend on besides the call; None if it says nothing."""
     return sampler.environment if isinstance(sampler, Described) else None

@@ -1,12 +1,8 @@
 """What all tables of a study file have in common: strict types, and errors in words."""
 
-import math
-from collections.abc import Container, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-
-Scalar = str | int | float | bool
 
 
 class SettingsError(ValueError):
@@ -18,22 +14,6 @@ class CheckedSettings(BaseModel):
 
     # Strict: `rounds = "4"` or `roles = 1` is a mistake, and not for us to guess at.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
-
-
-def check_options(data: Any, known: Container[str]) -> Any:
-    """Check the keys of a table that become options of what it names.
-
-    Raises:
-        ValueError: a value that no option has.
-    """
-    for key, value in data.items() if isinstance(data, Mapping) else ():
-        if key in known:
-            continue
-        if not isinstance(value, Scalar) or value in (math.inf, -math.inf) or value != value:
-            raise ValueError(
-                f"option {key!r} must be text, a finite number, true or false, got {value!r}"
-            )
-    return data
 
 
 def explain(detail: Any, *, numbered: bool = True) -> str:

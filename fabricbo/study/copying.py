@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,7 +26,7 @@ def copy_rows(source: Location, target: Location) -> None:
         NotAStudyError: there is no study at the source.
     """
     if source.database is None and target.database is None:
-        _copy_file(source, target)
+        copy_pages(source.file, target.file)
         return
     database = Database(source)
     try:
@@ -35,9 +36,9 @@ def copy_rows(source: Location, target: Location) -> None:
         database.close()
 
 
-def _copy_file(source: Location, target: Location) -> None:
+def copy_pages(source: Path, target: Path) -> None:
     """Have SQLite copy its pages: that is exact, whatever version wrote them."""
-    known, copy = sqlite3.connect(source.file), sqlite3.connect(target.file)
+    known, copy = sqlite3.connect(source), sqlite3.connect(target)
     with closing(known), closing(copy):
         known.backup(copy)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fabricbo.imagefiles import read_file
+from fabricbo.study.durable import sync_folder
 
 
 class Place(Protocol):
@@ -83,7 +84,7 @@ class LocalPlace:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
     def has(self, name: str) -> bool:
         """Tell whether there is such a file."""
@@ -112,14 +113,3 @@ def aside_name(name: str, number: int) -> str:
     """Return what a file that is set aside is called; several of one name are numbered."""
     stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
     return f"{stem}{dot}{suffix}" if number == 1 else f"{stem}-{number}{dot}{suffix}"
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming itself durable; Windows cannot open folders and does not need it."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     Strict,
     ValidationError,
@@ -22,13 +20,11 @@ from fabricbo.space import MAX_POOL
 from fabricbo.study.bounds import bounds_by_name, check_bounded
 from fabricbo.study.checked import (
     CheckedSettings,
-    Scalar,
     SettingsError,
-    check_options,
     explain,
 )
 from fabricbo.study.location import check_database
-from fabricbo.study.logger_settings import LoggerSettings
+from fabricbo.study.named_settings import NamedSettings
 from fabricbo.study.remote_place import check_images_url
 from fabricbo.study.space_settings import SpaceSettings
 
@@ -50,16 +46,16 @@ class CheckpointSettings(CheckedSettings):
     reference_fit: Literal["stretch", "crop"] = "stretch"
 
 
-class ObjectiveSettings(BaseModel):
-    """Which objective scores; all keys but those below are its options."""
+class LoggerSettings(NamedSettings):
+    """Who is told what becomes of the study.
 
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False, strict=True)
-    __pydantic_extra__: dict[str, Scalar]
+    `jsonl`, `tensorboard`, `wandb`, `mlflow`, `trackio`, or code.
+    """
 
-    name: str = Field(min_length=1, pattern=r"[^:]$")
-    """An installed name, `module:function` or `file.py:function`."""
-    label: str = Field(default="", pattern=r"^([A-Za-z_][A-Za-z0-9_-]*)?$")
-    """What constraints and tables call it; what it is named unless given."""
+
+class ObjectiveSettings(NamedSettings):
+    """Which objective scores."""
+
     reference_point: float | None = None
     """What it must at least reach to count, among several objectives; None: inferred."""
 
@@ -67,21 +63,6 @@ class ObjectiveSettings(BaseModel):
     """What a combined objective is made of, each with a `weight`."""
     weight: float | None = Field(default=None, gt=0)
     """How much a part counts among `parts`; 1 unless given."""
-
-    @property
-    def called(self) -> str:
-        """The label, or the last part of the name."""
-        return self.label or self.name.rpartition(":")[2]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _check_options(cls, data: Any) -> Any:
-        return check_options(data, cls.model_fields)
-
-    @property
-    def options(self) -> Mapping[str, Scalar]:
-        """Keyword arguments for the objective."""
-        return dict(self.__pydantic_extra__ or {})
 
 
 class PoolSettings(CheckedSettings):

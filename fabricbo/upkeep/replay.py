@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fabricbo.executors.drawing import Plan, all_images, draw
+from fabricbo.executors.work import drawn_with
 from fabricbo.imagefiles import pixel_hash, to_rgb
-from fabricbo.protocols import Described, Environment, Sampler
+from fabricbo.protocols import Environment, Sampler
 from fabricbo.records import Trial
 from fabricbo.study import Study
 from fabricbo.study.origin import Origin, origins
+from fabricbo.study.work import plan_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -47,8 +49,8 @@ def draw_again(study: Study, trial: Trial, sampler: Sampler) -> list[Again]:
     Raises:
         ValueError: it has no images.
     """
-    plan = Plan(dict.fromkeys(study.settings.prompts, trial.seeds), study.settings.images)
-    told = origins(study.settings, trial, plan, drawn_with=_environment(sampler))
+    plan = plan_of(study.settings, trial)
+    told = origins(study.settings, trial, plan, drawn_with=drawn_with(sampler))
     return _again(trial, sampler, plan, trial.images, told)
 
 
@@ -63,12 +65,8 @@ def draw_held_out_again(study: Study, trial: Trial, sampler: Sampler) -> list[Ag
     prompts = tuple(dict.fromkeys((*settings.prompts, *settings.heldout_prompts)))
     kept, seeds = (row.images, row.seeds) if row is not None else ((), ())
     plan = Plan(dict.fromkeys(prompts, seeds), settings.images)
-    told = origins(settings, trial, plan, drawn_with=_environment(sampler), held_out=True)
+    told = origins(settings, trial, plan, drawn_with=drawn_with(sampler), held_out=True)
     return _again(trial, sampler, plan, kept, told)
-
-
-def _environment(sampler: Sampler) -> Environment | None:
-    return sampler.environment if isinstance(sampler, Described) else None
 
 
 def _again(

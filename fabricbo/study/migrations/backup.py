@@ -5,12 +5,13 @@ The transaction protects against a migration that fails; this against one that i
 
 import os
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from fabricbo.study.copying import copy_pages
+from fabricbo.study.durable import sync_folder
 from fabricbo.study.errors import MigrationError
 from fabricbo.study.location import STORE_NAME, Location
 
@@ -42,12 +43,12 @@ def keep(connection: sa.Connection, location: Location, version: int) -> Path:
         part.parent.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)  # of a process that was killed
         if location.database is None:
-            _copy_file(location.file, part)
+            copy_pages(location.file, part)  # nobody else can write while we hold the lock
         else:
             _copy_rows(connection, part)
         _sync(part)
         part.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except (OSError, sqlite3.Error) as error:
         raise MigrationError(_no_copy(location, path, error)) from error
     except sa.exc.OperationalError as error:
@@ -73,13 +74,6 @@ def _free(path: Path) -> Path:
         number += 1
         free = path.with_name(f"{path.name}-{number}")
     return free
-
-
-def _copy_file(source: Path, target: Path) -> None:
-    """Have SQLite copy its pages; nobody else can write while we hold the lock."""
-    known, copy = sqlite3.connect(source), sqlite3.connect(target)
-    with closing(known), closing(copy):
-        known.backup(copy)
 
 
 def _copy_rows(connection: sa.Connection, target: Path) -> None:
@@ -112,14 +106,3 @@ def _anywhere(kind: "sa.types.TypeEngine[Any]") -> "sa.types.TypeEngine[Any]":
 def _sync(file: Path) -> None:
     with file.open("r+b") as stream:
         os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming itself durable; Windows cannot open folders and does not need it."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
