@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from fabricbo.records import Action, FabricParams, Role
-from fabricbo.sampler import FabricSampler, SamplerOptions
+from fabricbo.sampler import Drawing, FabricSampler, SamplerOptions
+from fabricbo.sampler.features import CacheUse
 from tests.tiny import reference, tiny_pipeline
 
 RED, BLUE, GREEN = reference("red"), reference("blue", (50, 20)), reference("green", (7, 90))
@@ -194,9 +195,9 @@ def test_fresh_noise_differs_from_fixed_and_repeats(pipeline) -> None:
 def test_no_reference_pass_outside_the_window(pipeline) -> None:
     sampler = FabricSampler(pipeline)
     sampler(action(feedback_start=0.5, feedback_end=0.7), "a cat", [1])
-    assert sampler.cache.misses == 2 * 2  # steps 3 and 4, a liked and a disliked reference
+    assert sampler.last_use == CacheUse(misses=2 * 2)  # steps 3 and 4, a reference of each role
     sampler(action(feedback_start=0.5, feedback_end=0.7), "a cat", [2])
-    assert (sampler.cache.misses, sampler.cache.hits) == (4, 4)
+    assert sampler.last_use == CacheUse(hits=4)
 
 
 def test_order_of_references_does_not_matter(pipeline) -> None:
@@ -256,22 +257,47 @@ def test_bad_calls_are_told_so(pipeline, prompt, seeds, message) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"width": 30}, {"height": -8}, {"reference_noise": "x"}, {"reference_fit": "x"}]
+    "options",
+    [
+        {"width": 30},
+        {"height": -8},
+        {"reference_noise": "x"},
+        {"reference_fit": "x"},
+        {"clip_skip": -1},
+    ],
 )
 def test_bad_options_are_told_so(options) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         SamplerOptions(**options)
 
 
-def test_unet_with_added_conditions_is_refused(tmp_path) -> None:
-    pipeline = tiny_pipeline(
-        tmp_path,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=80,
-    )
-    with pytest.raises(ValueError, match="SDXL"):
-        FabricSampler(pipeline)(action(), "a cat", [1])
+def test_unet_with_unknown_added_conditions_is_refused(tmp_path) -> None:
+    pipeline = tiny_pipeline(tmp_path, addition_embed_type="text", addition_embed_type_num_heads=4)
+    with pytest.raises(ValueError, match="added conditions of type 'text'"):
+        FabricSampler(pipeline)
+
+
+def test_images_of_several_actions_in_one_batch_are_those_of_each(pipeline) -> None:
+    sampler = FabricSampler(pipeline)
+    drawings = [
+        Drawing(action((RED, GREEN), (BLUE,), max_weight=1.2), "a cat", [1, 2]),
+        Drawing(action((), ()), "a dog", [3]),
+        Drawing(action((BLUE,), (), feedback_start=0.5), ["a cat", "a mat"], [4, 5]),
+        Drawing(action((), (RED,), neg_scale=2.0, max_weight=0.3), "a cat", [6]),
+    ]
+    together = sampler.together(drawings)
+    assert [len(images) for images in together] == [2, 1, 2, 1]
+    for drawing, images in zip(drawings, together, strict=True):
+        alone = pixels(sampler(drawing.action, drawing.prompt, drawing.seeds))
+        assert (np.abs(pixels(images) - alone) <= 1).mean() > 0.999
+    assert np.abs(pixels(together[0])[0] - pixels(stock(pipeline, [1]))[0]).max() > 2
+
+
+@pytest.mark.parametrize("other", [{"guidance_scale": 4.0}, {"denoising_steps": 7}])
+def test_a_batch_has_one_guidance_scale_and_number_of_steps(pipeline, other) -> None:
+    drawings = [Drawing(action(), "a cat", [1]), Drawing(action(**other), "a cat", [2])]
+    with pytest.raises(ValueError, match="one guidance scale and number of steps"):
+        FabricSampler(pipeline).together(drawings)
 
 
 def test_role_of_a_reference() -> None:

@@ -5,21 +5,22 @@ from fabricbo.torchvision_compat import ensure_importable
 ensure_importable()  # before anything imports diffusers
 
 from fabricbo.sampler.checkpoints import Checkpoint, load_pipeline  # noqa: E402
-from fabricbo.sampler.feedback import (  # noqa: E402
-    FeedbackInputs,
-    ReferenceLatent,
-    feedback,
-    guided_noise,
-)
-from fabricbo.sampler.sampler import FabricSampler, SamplerOptions  # noqa: E402
+from fabricbo.sampler.features import FeatureCache  # noqa: E402
+from fabricbo.sampler.feedback import feedback, guided_noise, shared_feedback  # noqa: E402
+from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share  # noqa: E402
+from fabricbo.sampler.sampler import Drawing, FabricSampler, SamplerOptions  # noqa: E402
 
 __all__ = [
     "Checkpoint",
+    "Drawing",
     "FabricSampler",
+    "FeatureCache",
     "FeedbackInputs",
     "ReferenceLatent",
     "SamplerOptions",
+    "Share",
     "feedback",
     "guided_noise",
     "load_pipeline",
+    "shared_feedback",
 ]

@@ -5,36 +5,148 @@ references too and scales their share by a feedback weight w. As in all implemen
 the weight enters before the normalisation, `softmax(logits + log w)`: one reference of
 weight w and logits equal to the image's own takes the share w / (1 + w). Equation 2 of
 the paper, read literally, would not be normalised.
+
+Three forms compute the same: `masked` adds `log w` as a bias on the logits; `widened` gives
+queries one more channel of 1 and keys one of `log w`, for kernels that take no bias; `merged`
+attends to own and to reference tokens apart and weighs both by their log-sum-exp, so that keys of
+references are neither copied nor repeated for each image.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+Form = Literal["masked", "widened", "merged"]
+
+_MULTIPLE = 8
+"""Fast kernels want channels in multiples of it."""
+_NOTHING = -1e4
+"""A logit that leaves no share, and that half precision can hold."""
+
+
+@dataclass(frozen=True)
+class ReferenceTokens:
+    """What one reference offers to the queries of a self-attention."""
+
+    key: Float[Tensor, "#batch heads reference_tokens channels"]
+    """Of batch 1 where all rows share it."""
+    value: Float[Tensor, "#batch heads reference_tokens channels"]
+    weight: float | Float[Tensor, " batch"]
+    """Feedback weight, at least 0; one for all rows, or one for each."""
+
 
 def weighted_attention(
     query: Float[Tensor, "batch heads tokens channels"],
     key: Float[Tensor, "batch heads tokens channels"],
     value: Float[Tensor, "batch heads tokens channels"],
-    *,
-    reference_key: Float[Tensor, "#batch heads reference_tokens channels"],
-    reference_value: Float[Tensor, "#batch heads reference_tokens channels"],
-    weight: float,
+    references: Sequence[ReferenceTokens],
+    form: Form | None = None,
 ) -> Float[Tensor, "batch heads tokens channels"]:
-    """Attend to own tokens with weight 1 and to reference tokens with the feedback weight.
+    """Attend to own tokens with weight 1 and to those of references with their feedback weights.
 
     Args:
-        reference_key: keys of the reference tokens; projected once, shared by the whole batch
-            when their batch is 1.
-        reference_value: values of the reference tokens.
-        weight: feedback weight, above 0.
+        references: at least one.
+        form: how it is computed; None takes what suits device and size (see `best_form`).
     """
+    form = form or best_form(query)
+    if form == "merged":
+        return _merged(query, key, value, references)
     batch = query.shape[0]
-    keys = torch.cat([key, reference_key.expand(batch, -1, -1, -1)], dim=2)
-    values = torch.cat([value, reference_value.expand(batch, -1, -1, -1)], dim=2)
-    bias = query.new_zeros(1, 1, 1, keys.shape[2])
-    bias[..., key.shape[2] :] = math.log(weight)
-    return F.scaled_dot_product_attention(query, keys, values, attn_mask=bias)
+    keys = torch.cat([key, *(r.key.expand(batch, -1, -1, -1) for r in references)], dim=2)
+    values = torch.cat([value, *(r.value.expand(batch, -1, -1, -1) for r in references)], dim=2)
+    bias = _bias(query, key.shape[2], references)
+    if form == "masked":
+        return F.scaled_dot_product_attention(query, keys, values, attn_mask=bias[:, None, None])
+    return _widened(query, keys, values, bias)
+
+
+def best_form(query: Float[Tensor, "batch heads tokens channels"]) -> Form:
+    """Return the form that suits where the queries lie and how many rows they have.
+
+    A rule and no measurement on the spot: the same call is to give the same bits. On a CPU
+    `python -m experiments.bench_attention` decided (docs/performance.md). CUDA's fastest kernel for
+    half precision takes no bias on the logits, which speaks for `widened`; not measured.
+    """
+    if query.device.type == "cuda" and query.dtype in (torch.float16, torch.bfloat16):
+        return "widened"
+    return "merged" if query.device.type == "cpu" and query.shape[0] > 1 else "masked"
+
+
+def _bias(
+    query: Tensor, own: int, references: Sequence[ReferenceTokens]
+) -> Float[Tensor, "#batch all_tokens"]:
+    """Return what is added to the logits: 0 for own tokens, log w for those of references."""
+    logs = [_log(r.weight, query) for r in references]
+    rows = max(len(log) for log in logs)
+    parts = [query.new_zeros(rows, own)]
+    for log, reference in zip(logs, references, strict=True):
+        parts.append(log[:, None].expand(rows, reference.key.shape[2]))
+    return torch.cat(parts, dim=1)
+
+
+def _log(weight: float | Tensor, like: Tensor) -> Float[Tensor, " rows"]:
+    if isinstance(weight, Tensor):
+        return weight.to(like).log().clamp(min=_NOTHING)
+    return like.new_full((1,), math.log(weight) if weight > 0 else _NOTHING)
+
+
+def _widened(
+    query: Tensor, keys: Tensor, values: Tensor, bias: Float[Tensor, "#batch all_tokens"]
+) -> Tensor:
+    batch, heads, _, channels = query.shape
+    scale = channels**-0.5
+    more = _MULTIPLE - channels % _MULTIPLE  # at least one, for the bias; the others are 0
+    # Half of the scale's factor goes to each side, so that half precision holds both.
+    side = scale**-0.5
+    wide_query = F.pad(query, (0, more))
+    wide_query[..., channels] = side
+    wide_keys = F.pad(keys, (0, more))
+    wide_keys[..., channels] = (bias * side)[:, None].expand(batch, heads, -1)
+    wide_values = F.pad(values, (0, more))
+    found = F.scaled_dot_product_attention(wide_query, wide_keys, wide_values, scale=scale)
+    return found[..., :channels]
+
+
+def _merged(
+    query: Tensor, key: Tensor, value: Tensor, references: Sequence[ReferenceTokens]
+) -> Tensor:
+    found, mass = _with_mass(query, key, value)
+    for reference in references:
+        theirs, their_mass = _with_mass(query, reference.key, reference.value)
+        their_mass = their_mass + _log(reference.weight, their_mass)[:, None, None]
+        both = torch.logaddexp(mass, their_mass)
+        share = (their_mass - both).exp()[..., None].to(found)
+        found = torch.lerp(found, theirs, share)
+        mass = both
+    return found
+
+
+def _with_mass(
+    query: Float[Tensor, "batch heads tokens channels"],
+    key: Float[Tensor, "#batch heads other_tokens channels"],
+    value: Float[Tensor, "#batch heads other_tokens channels"],
+) -> tuple[Float[Tensor, "batch heads tokens channels"], Float[Tensor, "batch heads tokens"]]:
+    """Return attention and the log of the sum of exponentials of each query's logits."""
+    batch, _, tokens, _ = query.shape
+    if key.shape[0] != batch:  # all rows ask the same keys: rows become tokens, nothing is repeated
+        rows = query.transpose(0, 1).flatten(1, 2)[None]
+        found, mass = _with_mass(rows, key, value)
+        found = found[0].unflatten(1, (batch, tokens)).transpose(0, 1)  # type: ignore[no-untyped-call]
+        return found, mass[0].unflatten(1, (batch, tokens)).transpose(0, 1)  # type: ignore[no-untyped-call]
+    # PyTorch has the log-sum-exp of its fused kernels only here, below its public functions.
+    if query.device.type == "cpu":
+        fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        found, mass = fused(query, key, value)[:2]
+        return found, mass
+    if query.device.type == "cuda":
+        fused = torch.ops.aten._scaled_dot_product_efficient_attention
+        found, mass = fused(query, key, value, None, True)[:2]
+        return found, mass[..., :tokens]  # it is padded
+    logits = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    return logits.softmax(dim=-1) @ value, logits.logsumexp(dim=-1)

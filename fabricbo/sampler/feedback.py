@@ -6,11 +6,8 @@ self-attention become extra tokens: liked ones in the conditional pass, disliked
 the unconditional pass.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from diffusers import SchedulerMixin, UNet2DConditionModel
@@ -18,16 +15,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fabricbo.records import FabricParams
-from fabricbo.sampler.features import FeatureCache
-from fabricbo.sampler.noise import ReferenceNoise, fixed_noise
-from fabricbo.sampler.schedule import (
-    WeightPair,
-    disliked_pair,
-    feedback_weight,
-    level_weights,
-    liked_pair,
-)
-from fabricbo.sampler.surgery import Features, Injection, UNetPatch, patched
+from fabricbo.sampler.hook import FeedbackHook
+from fabricbo.sampler.inputs import FeedbackInputs, Share
+from fabricbo.sampler.reference_pass import features_of
+from fabricbo.sampler.schedule import WeightPair, level_weights
+from fabricbo.sampler.surgery import Injection, patched
 
 
 @torch.no_grad()
@@ -68,10 +60,11 @@ def guided_noise(
         def injection(rows: slice, noised: Tensor, weights: WeightPair) -> Injection:
             used = len(noised) if max(weights) > 0 else 0
             features = [
-                _features(patch, unet, noised[i : i + 1], timestep, null_embeds)
+                features_of(patch, unet, noised[i : i + 1], timestep, null_embeds)
                 for i in range(used)
             ]
-            return Injection(rows, features, level_weights(weights, len(unet.down_blocks)))
+            levels = level_weights(weights, len(unet.down_blocks))
+            return Injection(rows, features, [levels] * used)
 
         liked = injection(slice(0, images), liked_noised, liked_weights)
         disliked = injection(slice(images, 2 * images), disliked_noised, disliked_weights)
@@ -79,28 +72,6 @@ def guided_noise(
             embeds = torch.cat([cond_embeds, uncond_embeds])
             noise = unet(torch.cat([latents, latents]), timestep, embeds, return_dict=False)[0]
     return noise[:images], noise[images:]
-
-
-@dataclass(frozen=True)
-class ReferenceLatent:
-    """A reference as the U-Net sees it."""
-
-    id: str
-    latents: Float[Tensor, "1 channels height width"]
-    """Clean, scaled by the VAE's scaling factor."""
-
-
-@dataclass(frozen=True)
-class FeedbackInputs:
-    """What `feedback` needs to know of the references."""
-
-    null_embeds: Float[Tensor, "1 tokens embed"]
-    """Embedding of the empty prompt."""
-    liked: tuple[ReferenceLatent, ...] = ()
-    disliked: tuple[ReferenceLatent, ...] = ()
-    noise: ReferenceNoise = fixed_noise
-    cache: FeatureCache = field(default_factory=FeatureCache)
-    """Belongs to the checkpoint; share it between calls."""
 
 
 @contextmanager
@@ -117,11 +88,32 @@ def feedback(
     On leaving, also by an exception, the U-Net has the very processors it had before.
 
     Raises:
-        ValueError: the U-Net needs added conditions (SDXL), which this version does not give.
+        ValueError: the U-Net needs added conditions that are not given, or of an unknown kind.
     """
-    check_unet(unet)
+    with shared_feedback(unet, scheduler, [Share(None, params, inputs)]):
+        yield
+
+
+@contextmanager
+def shared_feedback(
+    unet: UNet2DConditionModel, scheduler: SchedulerMixin, shares: Sequence[Share]
+) -> Iterator[None]:
+    """Give the images of one batch different feedback: weights, windows, references.
+
+    Otherwise as `feedback`.
+
+    Args:
+        shares: at least one, in the order of the images in the batch.
+
+    Raises:
+        ValueError: guidance scale or denoising steps differ, or as for `feedback`.
+    """
+    for share in shares:
+        check_unet(unet, share.inputs)
+    if len({(s.params.guidance_scale, s.params.denoising_steps) for s in shares}) != 1:
+        raise ValueError("images of one batch need one guidance scale and number of steps")
     with patched(unet) as patch:
-        hook = _FeedbackHook(patch, unet, scheduler, params, inputs)
+        hook = FeedbackHook(patch, unet, scheduler, shares)
         before = unet.register_forward_pre_hook(hook.before, with_kwargs=True)
         after = unet.register_forward_hook(hook.after, always_call=True)
         try:
@@ -131,128 +123,17 @@ def feedback(
             after.remove()
 
 
-def check_unet(unet: UNet2DConditionModel) -> None:
-    """Check that feedback can be given to a U-Net.
+def check_unet(unet: UNet2DConditionModel, inputs: FeedbackInputs | None = None) -> None:
+    """Check that feedback can be given to a U-Net, and that the inputs hold what it needs.
 
     Raises:
-        ValueError: it needs added conditions (SDXL), which this version does not give.
+        ValueError: it needs added conditions that are not given, or of an unknown kind.
     """
-    if unet.config.addition_embed_type is not None:
+    kind = unet.config.addition_embed_type
+    if kind not in (None, "text_time"):
         raise ValueError(
-            "feedback works on Stable Diffusion 1.x and 2.x; this U-Net needs added conditions "
-            f"of type {unet.config.addition_embed_type!r} (SDXL), which is not supported yet"
+            "feedback works on Stable Diffusion 1.x, 2.x and SDXL; this U-Net needs added "
+            f"conditions of type {kind!r}"
         )
-
-
-class _FeedbackHook:
-    """Decides before each U-Net pass what is injected, and counts the denoising steps."""
-
-    def __init__(
-        self,
-        patch: UNetPatch,
-        unet: UNet2DConditionModel,
-        scheduler: Any,
-        params: FabricParams,
-        inputs: FeedbackInputs,
-    ) -> None:
-        self._patch = patch
-        self._unet = unet
-        self._scheduler = scheduler
-        self._params = params
-        self._inputs = inputs
-        self._guided = params.guidance_scale > 1 and unet.config.time_cond_proj_dim is None
-        self._in_reference_pass = False
-        self._timesteps: Tensor | None = None
-        self._step = -1
-        self._schedule = ""
-
-    def before(self, _unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._in_reference_pass:
-            return
-        self._count()
-        steps = len(self._scheduler.timesteps)
-        weight = feedback_weight(self._step, steps, self._params)
-        if weight > 0:
-            sample = args[0] if args else kwargs["sample"]
-            timestep = args[1] if len(args) > 1 else kwargs["timestep"]
-            extra = {"timestep_cond": kwargs.get("timestep_cond")}
-            self._patch.injections = self._injections(weight, sample, timestep, extra)
-
-    def after(self, *_: Any) -> None:
-        if not self._in_reference_pass:
-            self._patch.injections = ()
-
-    def _count(self) -> None:
-        """Count passes; `set_timesteps` makes a new tensor, which tells where a run begins."""
-        if self._timesteps is not self._scheduler.timesteps:
-            self._timesteps = self._scheduler.timesteps
-            self._step = (getattr(self._scheduler, "begin_index", None) or 0) - 1
-            self._schedule = _schedule_name(self._scheduler)
-        self._step += 1
-
-    def _injections(
-        self, weight: float, sample: Tensor, timestep: Any, extra: Mapping[str, Any]
-    ) -> Sequence[Injection]:
-        rows = sample.shape[0]
-        images = rows // 2 if self._guided else rows
-        liked, disliked = liked_pair(weight, self._params), disliked_pair(weight, self._params)
-        groups = [(slice(rows - images, rows), self._inputs.liked, liked)]
-        if self._guided:
-            groups.append((slice(0, images), self._inputs.disliked, disliked))
-        levels = len(self._unet.down_blocks)
-        return [
-            Injection(
-                group_rows,
-                [self._features(reference, timestep, extra) for reference in references],
-                level_weights(pair, levels),
-            )
-            for group_rows, references, pair in groups
-            if references and max(pair) > 0
-        ]
-
-    def _features(
-        self, reference: ReferenceLatent, timestep: Any, extra: Mapping[str, Any]
-    ) -> Features:
-        # The noise function is part of the key by identity: fixed and fresh never mix.
-        key = (
-            *(reference.id, reference.latents.shape, self._inputs.noise),
-            *(self._schedule, self._step),
-        )
-        return self._inputs.cache.get(key, lambda: self._compute(reference, timestep, extra))
-
-    def _compute(
-        self, reference: ReferenceLatent, timestep: Any, extra: Mapping[str, Any]
-    ) -> Features:
-        """Run one reference alone, so that its features do not depend on what it is run with."""
-        clean = reference.latents
-        noise = self._inputs.noise(reference.id, self._step, clean.shape)
-        t = torch.as_tensor(timestep, device=clean.device)
-        noised = self._scheduler.add_noise(clean, noise.to(clean), t.reshape(1))
-        noised = self._scheduler.scale_model_input(noised, timestep)
-        condition = {k: v if v is None else v[:1] for k, v in extra.items()}
-        self._in_reference_pass = True
-        try:
-            return _features(
-                self._patch, self._unet, noised, timestep, self._inputs.null_embeds, **condition
-            )
-        finally:
-            self._in_reference_pass = False
-
-
-def _schedule_name(scheduler: Any) -> str:
-    """Name all that decides how a reference is noised at a denoising step."""
-    config = json.dumps(dict(scheduler.config), sort_keys=True, default=str)
-    return f"{type(scheduler).__name__} {len(scheduler.timesteps)} {config}"
-
-
-def _features(
-    patch: UNetPatch,
-    unet: UNet2DConditionModel,
-    noised: Float[Tensor, "1 channels height width"],
-    timestep: Any,
-    null_embeds: Float[Tensor, "1 tokens embed"],
-    **condition: Any,
-) -> Features:
-    with patch.capturing() as captured:
-        unet(noised, timestep, null_embeds, return_dict=False, **condition)
-        return tuple(captured[index] for index in range(len(patch.layers)))
+    if kind == "text_time" and inputs is not None and "text_embeds" not in inputs.null_added:
+        raise ValueError("this U-Net (SDXL) needs null_added['text_embeds'], of the empty prompt")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fabricbo.imagefiles import to_rgb
 from fabricbo.records import Reference
-from fabricbo.sampler.feedback import ReferenceLatent
+from fabricbo.sampler.inputs import ReferenceLatent
 
 ReferenceFit = Literal["stretch", "crop"]
 """How a reference of another shape is made to fit: `stretch` (the authors), or centre `crop`."""
@@ -58,8 +58,21 @@ def encode(vae: Any, image: Image.Image) -> Float[Tensor, "1 channels height wid
     """Encode an RGB image as latents scaled for the U-Net.
 
     A VAE with a distribution gives its mode, which needs no random numbers (the authors draw
-    from it); `AutoencoderTiny` gives latents directly.
+    from it); `AutoencoderTiny` gives latents directly. One that overflows in half
+    precision (SDXL's) works in float32 meanwhile.
     """
+    dtype = vae.dtype
+    upcast = dtype == torch.float16 and getattr(vae.config, "force_upcast", False)
+    if upcast:
+        vae.to(torch.float32)
+    try:
+        return _encode(vae, image).to(dtype)
+    finally:
+        if upcast:
+            vae.to(dtype)
+
+
+def _encode(vae: Any, image: Image.Image) -> Float[Tensor, "1 channels height width"]:
     levels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
     pixels = (levels.float() / 127.5 - 1).to(vae.device, vae.dtype)
     encoded = vae.encode(pixels)

@@ -15,8 +15,9 @@ from torch.nn.functional import adaptive_avg_pool2d
 from fabricbo.protocols import Environment
 from fabricbo.records import Action, FabricParams
 from fabricbo.sampler.environment import environment_of
-from fabricbo.sampler.features import DEFAULT_CACHE_BYTES, FeatureCache
-from fabricbo.sampler.feedback import FeedbackInputs, check_unet, feedback
+from fabricbo.sampler.features import CacheUse, FeatureCache
+from fabricbo.sampler.feedback import check_unet, shared_feedback
+from fabricbo.sampler.inputs import FeedbackInputs, Share
 from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
 from fabricbo.sampler.prompts import drop_words
 from fabricbo.sampler.references import ReferenceEncoder, ReferenceFit
@@ -41,18 +42,45 @@ class SamplerOptions:
     height: int | None = None
     reference_noise: ReferenceNoiseKind = "fixed"
     reference_fit: ReferenceFit = "stretch"
-    cache_bytes: int = DEFAULT_CACHE_BYTES
-    """Budget for reference features, on the device."""
+    cache_bytes: int | None = None
+    """Budget for reference features on the device; None: a share of what is free, see
+    `FeatureCache`."""
+    host_cache_bytes: int | None = None
+    """The same in the host's memory, for what does not fit on a GPU."""
+    clip_skip: int | None = None
+    """How many of the text encoder's last layers are left out; None: as the checkpoint says."""
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
             value = getattr(self, name)
             if value is not None and (value <= 0 or value % 8):
                 raise ValueError(f"{name} must be a positive multiple of 8 pixels, got {value}")
+        if self.clip_skip is not None and self.clip_skip < 0:
+            raise ValueError(f"clip_skip must be at least 0, got {self.clip_skip}")
         if self.reference_noise not in _NOISES:
             raise ValueError(f"reference_noise must be fixed or fresh, got {self.reference_noise}")
         if self.reference_fit not in ("stretch", "crop"):
             raise ValueError(f"reference_fit must be stretch or crop, got {self.reference_fit}")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What `FabricSampler` draws of one action."""
+
+    action: Action
+    prompt: str | Sequence[str]
+    """One for all images, or one for each."""
+    seeds: Sequence[int]
+    """At least one, each at least 0, below 2**63."""
+
+    @property
+    def prompts(self) -> list[str]:
+        """One for each image, words left out as the action says.
+
+        Raises:
+            ValueError: no seed, or not as many prompts as seeds.
+        """
+        return _prompts(self.prompt, self.seeds, self.action.params.prompt_dropout)
 
 
 class FabricSampler:
@@ -71,21 +99,21 @@ class FabricSampler:
             options: what is common to all images.
 
         Raises:
-            ValueError: the U-Net needs added conditions (SDXL), which this version does not give.
+            ValueError: the U-Net needs added conditions of a kind that this version does not give.
         """
         check_unet(pipeline.unet)
         self.pipeline = pipeline
         self.options = options or SamplerOptions()
-        self.cache = FeatureCache(self.options.cache_bytes)
+        self.cache = FeatureCache(self.options.cache_bytes, self.options.host_cache_bytes)
+        self.last_use = CacheUse()
+        """How often the last call found reference features."""
         self._encoder = ReferenceEncoder(pipeline.vae, self.options.reference_fit)
-        self._null_embeds: Tensor | None = None
 
     @cached_property
     def environment(self) -> Environment:
         """What its images depend on besides the call; takes seconds for large networks, once."""
         return environment_of(self.pipeline)
 
-    @torch.no_grad()
     def __call__(
         self,
         action: Action,
@@ -105,20 +133,41 @@ class FabricSampler:
         Raises:
             ValueError: no seed, or not as many prompts as seeds.
         """
-        prompts = _prompts(prompt, seeds, action.params.prompt_dropout)
-        with feedback(
-            self.pipeline.unet, self.pipeline.scheduler, action.params, self._inputs(action)
-        ):
+        (images,) = self.together([Drawing(action, prompt, seeds)], on_step=on_step)
+        return images
+
+    @torch.no_grad()
+    def together(
+        self, drawings: Sequence[Drawing], *, on_step: StepCallback | None = None
+    ) -> list[list[Image.Image]]:
+        """Draw images of several actions in one batch: the same as one by one, up to rounding.
+
+        Args:
+            drawings: at least one, of the same guidance scale and number of denoising steps.
+            on_step: as for a single one.
+
+        Raises:
+            ValueError: they differ in these, or as for a single one.
+        """
+        prompts = [prompt for drawing in drawings for prompt in drawing.prompts]
+        seeds = [seed for drawing in drawings for seed in drawing.seeds]
+        negative = self.options.negative_prompt
+        before = self.cache.use
+        shares = [Share(len(d.seeds), d.action.params, self._inputs(d.action)) for d in drawings]
+        with shared_feedback(self.pipeline.unet, self.pipeline.scheduler, shares):
             output = self.pipeline(
                 prompt=prompts,
-                negative_prompt=[self.options.negative_prompt] * len(prompts),
+                negative_prompt=[negative] * len(prompts) if negative else None,
                 width=self.size[0],
                 height=self.size[1],
                 generator=[torch.Generator().manual_seed(seed) for seed in seeds],
-                **_pipeline_settings(action.params),
+                **_pipeline_settings(drawings[0].action.params),
+                clip_skip=self.options.clip_skip,
                 callback_on_step_end=_step_callback(on_step),
             )
-        return list(output.images)
+        self.last_use = self.cache.use - before
+        images = iter(output.images)
+        return [[next(images) for _ in drawing.seeds] for drawing in drawings]
 
     def embed(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """Return what images look like from afar: VAE latents averaged over 4 x 4 tiles, `n x d`.
@@ -146,16 +195,27 @@ class FabricSampler:
             disliked=self._encoder(action.disliked, width, height),
             noise=_NOISES[self.options.reference_noise],
             cache=self.cache,
+            null_added=self._null_prompt[1],
         )
 
     @property
     def null_embeds(self) -> Tensor:
         """Embedding of the empty prompt, `1 tokens embed`."""
-        if self._null_embeds is None:
-            device = self.pipeline._execution_device
-            embeds, _ = self.pipeline.encode_prompt("", device, 1, False)
-            self._null_embeds = embeds
-        return self._null_embeds
+        return self._null_prompt[0]
+
+    @cached_property
+    def _null_prompt(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """The empty prompt, as the pipeline itself gives it to the unconditional pass."""
+        device = self.pipeline._execution_device
+        skip = self.options.clip_skip
+        _, embeds, *pooled = self.pipeline.encode_prompt(
+            prompt="",
+            device=device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=True,
+            clip_skip=skip,
+        )
+        return embeds, {"text_embeds": pooled[1]} if pooled else {}
 
 
 def _prompts(prompt: str | Sequence[str], seeds: Sequence[int], dropout: float) -> list[str]:

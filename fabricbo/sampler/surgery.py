@@ -5,7 +5,7 @@ puts the very objects it found back, also after an exception. As long as nothing
 injected, the processors found do all the work, on the very tensors they would have got.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +16,22 @@ from diffusers.models.attention import BasicTransformerBlock
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fabricbo.sampler.attention import weighted_attention
+from fabricbo.sampler.attention import ReferenceTokens, weighted_attention
 
-Features = tuple[Float[Tensor, "1 _ _"], ...]
-"""What one reference offers: its hidden states (`1 tokens channels`) before each self-attention,
-in the order of the layers, which differ in tokens and channels."""
+Hidden = Float[Tensor, "1 _ _"]
+"""Hidden states of a reference before one self-attention, `1 tokens channels`."""
+
+
+@dataclass(frozen=True)
+class Projected:
+    """The same as keys and values of that self-attention: twice the memory, nothing left to do."""
+
+    key: Float[Tensor, "rows heads tokens head_channels"]
+    value: Float[Tensor, "rows heads tokens head_channels"]
+
+
+Features = tuple[Hidden | Projected, ...]
+"""What one reference offers, in the order of the layers, which differ in tokens and channels."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +40,10 @@ class Injection:
 
     rows: slice
     features: Sequence[Features]
-    """Of one or more references; they are appended in this order."""
-    level_weights: Sequence[float]
-    """Feedback weight by U-Net level, the bottleneck's last (see `schedule.level_weights`)."""
+    """Of one or more references."""
+    level_weights: Sequence[Sequence[float]]
+    """Feedback weights of each reference by U-Net level, the bottleneck's last (see
+    `schedule.level_weights`)."""
 
 
 @dataclass
@@ -40,16 +52,25 @@ class UNetPatch:
 
     layers: Sequence["_Layer"]
     injections: Sequence[Injection] = ()
-    captured: dict[int, Tensor] | None = None
+    captured: dict[int, Hidden] | None = None
 
     @contextmanager
-    def capturing(self) -> Iterator[Mapping[int, Tensor]]:
+    def capturing(self) -> Iterator[Mapping[int, Hidden]]:
         """Record the hidden states before each self-attention, by layer; inject nothing."""
         saved, self.injections, self.captured = self.injections, (), {}
         try:
             yield self.captured
         finally:
             self.injections, self.captured = saved, None
+
+    @torch.no_grad()
+    def projected(self, features: Features) -> Features:
+        """Return features as keys and values; each reference by itself, so that the numbers do
+        not depend on what it is used with."""
+        return tuple(
+            _project(layer.attention, found)
+            for layer, found in zip(self.layers, features, strict=True)
+        )
 
     @contextmanager
     def injecting(self, injections: Sequence[Injection]) -> Iterator[None]:
@@ -121,57 +142,71 @@ class _FeedbackProcessor:
 
         if self._patch.captured is not None:
             self._patch.captured[self._index] = hidden_states.detach()
-        active = [(injection, self._weight(injection)) for injection in self._patch.injections]
-        active = [(injection, weight) for injection, weight in active if weight > 0]
+        active = [part for i in self._patch.injections if (part := self._part(attn, i)).references]
         if not active:
             return original(hidden_states)
         if attention_mask is not None:
             raise NotImplementedError("feedback in a self-attention that has a mask of its own")
-        return self._by_rows(attn, hidden_states, active, original)
+        return _by_rows(attn, hidden_states, active, original)
 
-    def _weight(self, injection: Injection) -> float:
-        return injection.level_weights[self._patch.layers[self._index].level]
+    def _part(self, attn: Any, injection: Injection) -> "_Part":
+        level = self._patch.layers[self._index].level
+        weighted = [
+            (features[self._index], weights[level])
+            for features, weights in zip(injection.features, injection.level_weights, strict=True)
+            if weights[level] > 0
+        ]
+        tokens = [(_project(attn, features), weight) for features, weight in weighted]
+        return _Part(
+            injection.rows, [ReferenceTokens(t.key, t.value, weight) for t, weight in tokens]
+        )
 
-    def _by_rows(
-        self,
-        attn: nn.Module,
-        hidden_states: Tensor,
-        active: Sequence[tuple[Injection, float]],
-        original: Any,
-    ) -> Tensor:
-        """Compute each group of rows with its own references, the rest as it would have been."""
-        parts, done = [], 0
-        for injection, weight in sorted(active, key=lambda pair: pair[0].rows.start):
-            if done < injection.rows.start:
-                parts.append(original(hidden_states[done : injection.rows.start]))
-            features = torch.cat([f[self._index] for f in injection.features], dim=1)
-            parts.append(_attend(attn, hidden_states[injection.rows], features, weight))
-            done = injection.rows.stop
-        if done < hidden_states.shape[0]:
-            parts.append(original(hidden_states[done:]))
-        return torch.cat(parts)
+
+@dataclass(frozen=True)
+class _Part:
+    """What some rows attend to in one layer, besides themselves."""
+
+    rows: slice
+    references: Sequence[ReferenceTokens]
+
+
+def _by_rows(
+    attn: Any,
+    hidden_states: Float[Tensor, "batch tokens channels"],
+    active: Sequence[_Part],
+    original: Callable[[Tensor], Tensor],
+) -> Float[Tensor, "batch tokens channels"]:
+    """Compute each group of rows with its own references, the rest as it would have been."""
+    done, found = 0, []
+    for part in sorted(active, key=lambda part: part.rows.start):
+        if done < part.rows.start:
+            found.append(original(hidden_states[done : part.rows.start]))
+        found.append(_attend(attn, hidden_states[part.rows], part.references))
+        done = part.rows.stop
+    if done < hidden_states.shape[0]:
+        found.append(original(hidden_states[done:]))
+    return torch.cat(found)
 
 
 def _attend(
     attn: Any,
     hidden_states: Float[Tensor, "batch tokens channels"],
-    features: Float[Tensor, "1 reference_tokens channels"],
-    weight: float,
+    references: Sequence[ReferenceTokens],
 ) -> Float[Tensor, "batch tokens channels"]:
     """Run diffusers' `Attention` with reference tokens; LoRA layers inside it apply to them too."""
     query = _heads(attn, attn.to_q(hidden_states), attn.norm_q)
-    key = _heads(attn, attn.to_k(hidden_states), attn.norm_k)
-    value = _heads(attn, attn.to_v(hidden_states), None)
-    mixed = weighted_attention(
-        query,
-        key,
-        value,
-        reference_key=_heads(attn, attn.to_k(features), attn.norm_k),
-        reference_value=_heads(attn, attn.to_v(features), None),
-        weight=weight,
-    )
+    own = _project(attn, hidden_states)
+    mixed = weighted_attention(query, own.key, own.value, references)
     out: Tensor = attn.to_out[0](mixed.transpose(1, 2).flatten(2))
     return attn.to_out[1](out) / attn.rescale_output_factor  # type: ignore[no-any-return]
+
+
+def _project(attn: Any, features: Tensor | Projected) -> Projected:
+    if isinstance(features, Projected):
+        return features
+    return Projected(
+        _heads(attn, attn.to_k(features), attn.norm_k), _heads(attn, attn.to_v(features), None)
+    )
 
 
 def _heads(attn: Any, tokens: Tensor, norm: nn.Module | None) -> Tensor:

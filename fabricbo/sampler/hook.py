@@ -1,0 +1,167 @@
+"""What each U-Net pass of a pipeline gets: which references, for which rows, how strongly."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+
+from fabricbo.sampler.features import FeatureCache, FeatureKey
+from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share
+from fabricbo.sampler.reference_pass import (
+    Pass,
+    features_of,
+    noised_input,
+    reference_conditions,
+)
+from fabricbo.sampler.schedule import (
+    WeightPair,
+    disliked_pair,
+    feedback_weight,
+    level_weights,
+    liked_pair,
+)
+from fabricbo.sampler.surgery import Features, Injection, UNetPatch
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """References that some rows attend to in one pass."""
+
+    rows: slice
+    inputs: FeedbackInputs
+    references: Sequence[ReferenceLatent]
+    weights: WeightPair
+
+
+class FeedbackHook:
+    """Decides before each U-Net pass what is injected, and counts the denoising steps."""
+
+    def __init__(
+        self, patch: UNetPatch, unet: UNet2DConditionModel, scheduler: Any, shares: Sequence[Share]
+    ) -> None:
+        """Serve a patched U-Net; see `shared_feedback`."""
+        self._patch = patch
+        self._unet = unet
+        self._scheduler = scheduler
+        self._shares = shares
+        guidance = shares[0].params.guidance_scale
+        self._guided = guidance > 1 and unet.config.time_cond_proj_dim is None
+        self._in_reference_pass = False
+        self._timesteps: Tensor | None = None
+        self._step = -1
+        self._schedule = ""
+
+    def before(self, _unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run the references that this pass needs, and say what goes where."""
+        if self._in_reference_pass:
+            return
+        self._count()
+        rows = (args[0] if args else kwargs["sample"]).shape[0]
+        timestep = args[1] if len(args) > 1 else kwargs["timestep"]
+        passing = Pass(self._step, timestep, kwargs, self._guided)
+        if wanted := self._wanted(self._step, rows):
+            rest = (self._schedule, passing.distinct)
+            self._patch.injections = [self._injection(w, passing, rest) for w in wanted]
+            self._prefetch(rows, rest)
+
+    def after(self, *_: Any) -> None:
+        """Inject nothing any more."""
+        if not self._in_reference_pass:
+            self._patch.injections = ()
+
+    def _count(self) -> None:
+        """Count passes; `set_timesteps` makes a new tensor, which tells where a run begins."""
+        if self._timesteps is not self._scheduler.timesteps:
+            self._timesteps = self._scheduler.timesteps
+            self._step = (getattr(self._scheduler, "begin_index", None) or 0) - 1
+            self._schedule = _schedule_name(self._scheduler)
+            for cache in self._caches():
+                cache.begin_run()
+        self._step += 1
+
+    def _caches(self) -> Sequence[FeatureCache]:
+        return list({id(share.inputs.cache): share.inputs.cache for share in self._shares}.values())
+
+    def _wanted(self, step: int, rows: int) -> list[_Wanted]:
+        images = rows // 2 if self._guided else rows
+        found, first = [], 0
+        for share in self._shares:
+            last = first + (images if share.images is None else share.images)
+            weight = feedback_weight(step, len(self._scheduler.timesteps), share.params)
+            conditional = slice(rows - images + first, rows - images + last)
+            groups = [(conditional, share.inputs.liked, liked_pair(weight, share.params))]
+            if self._guided:
+                pair = disliked_pair(weight, share.params)
+                groups.append((slice(first, last), share.inputs.disliked, pair))
+            found += [
+                _Wanted(rows, share.inputs, references, pair)
+                for rows, references, pair in groups
+                if references and max(pair) > 0
+            ]
+            first = last
+        return found
+
+    def _injection(self, wanted: _Wanted, passing: Pass, rest: tuple[Any, ...]) -> Injection:
+        def features(reference: ReferenceLatent) -> Features:
+            return wanted.inputs.cache.get(
+                _key(wanted, reference, passing.step, rest),
+                lambda: self._compute(wanted, reference, passing),
+            )
+
+        levels = level_weights(wanted.weights, len(self._unet.down_blocks))
+        found = [features(reference) for reference in wanted.references]
+        return Injection(wanted.rows, found, [levels] * len(found))
+
+    def _prefetch(self, rows: int, rest: tuple[Any, ...]) -> None:
+        """Say what the next step will ask for."""
+        step = self._step + 1
+        wanted = self._wanted(step, rows) if step < len(self._scheduler.timesteps) else ()
+        for cache in self._caches():
+            cache.prefetch(
+                [
+                    _key(one, reference, step, rest)
+                    for one in wanted
+                    if one.inputs.cache is cache
+                    for reference in one.references
+                ]
+            )
+
+    def _compute(self, wanted: _Wanted, reference: ReferenceLatent, passing: Pass) -> Features:
+        inputs = wanted.inputs
+        channels = self._unet.config.in_channels
+        noised = noised_input(self._scheduler, reference, inputs, passing, channels)
+        conditions = reference_conditions(inputs, passing)
+        self._in_reference_pass = True
+        try:
+            found = features_of(
+                self._patch, self._unet, noised, passing.timestep, inputs.null_embeds, **conditions
+            )
+        finally:
+            self._in_reference_pass = False
+        return self._patch.projected(found) if self._may_project(wanted, found) else found
+
+    def _may_project(self, wanted: _Wanted, found: Features) -> bool:
+        """Tell whether all that a run needs fits as keys and values, twice as large.
+
+        Where it does not, smaller features are worth more: a pass that is saved takes many times
+        as long as a projection.
+        """
+        steps = range(len(self._scheduler.timesteps))
+        needed = sum(len(w.references) for step in steps for w in self._wanted(step, 2))
+        return wanted.inputs.cache.fits(found, 2 * needed)
+
+
+def _key(
+    wanted: _Wanted, reference: ReferenceLatent, step: int, rest: tuple[Any, ...]
+) -> FeatureKey:
+    # The noise function is part of the key by identity: fixed and fresh never mix.
+    return FeatureKey(reference.id, step, (reference.latents.shape, wanted.inputs.noise, *rest))
+
+
+def _schedule_name(scheduler: Any) -> str:
+    """Name all that decides how a reference is noised at a denoising step."""
+    config = json.dumps(dict(scheduler.config), sort_keys=True, default=str)
+    return f"{type(scheduler).__name__} {len(scheduler.timesteps)} {config}"

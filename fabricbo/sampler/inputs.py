@@ -1,0 +1,46 @@
+"""What feedback is given: references as the U-Net sees them, and which images get which."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jaxtyping import Float
+from torch import Tensor
+
+from fabricbo.records import FabricParams
+from fabricbo.sampler.features import FeatureCache
+from fabricbo.sampler.noise import ReferenceNoise, fixed_noise
+
+
+@dataclass(frozen=True)
+class ReferenceLatent:
+    """A reference as the U-Net sees it."""
+
+    id: str
+    latents: Float[Tensor, "1 channels height width"]
+    """Clean, scaled by the VAE's scaling factor."""
+
+
+@dataclass(frozen=True)
+class FeedbackInputs:
+    """What `feedback` needs to know of the references."""
+
+    null_embeds: Float[Tensor, "1 tokens embed"]
+    """Embedding of the empty prompt."""
+    liked: tuple[ReferenceLatent, ...] = ()
+    disliked: tuple[ReferenceLatent, ...] = ()
+    noise: ReferenceNoise = fixed_noise
+    cache: FeatureCache = field(default_factory=FeatureCache)
+    """Belongs to the checkpoint; share it between calls."""
+    null_added: Mapping[str, Tensor] = field(default_factory=dict)
+    """Added conditions of the empty prompt, where the U-Net wants some (SDXL: `text_embeds`,
+    `1 channels`)."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Some images of a batch, and the feedback that they get."""
+
+    images: int | None
+    """How many of them, one after the other; None: all."""
+    params: FabricParams
+    inputs: FeedbackInputs

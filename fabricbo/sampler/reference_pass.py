@@ -1,0 +1,105 @@
+"""The pass of a reference through the U-Net, which gives its features.
+
+Method: arXiv 2307.10159, section 3: a reference is noised to the current timestep and goes
+through the U-Net with an empty prompt. It goes alone, so that its features do not depend on what
+it is run with.
+"""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+from jaxtyping import Float
+from torch import Tensor
+
+from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent
+from fabricbo.sampler.surgery import Features, UNetPatch
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A U-Net pass of a pipeline, which the passes of its references go before."""
+
+    step: int
+    """Denoising step, from 0."""
+    timestep: Any
+    conditions: Mapping[str, Any]
+    """What the pipeline hands to the U-Net besides latents, timestep and prompt."""
+    guided: bool
+    """Whether the first half of the rows is unconditional."""
+
+    @property
+    def distinct(self) -> Hashable:
+        """What features depend on in `conditions`."""
+        added = self.conditions.get("added_cond_kwargs") or {}
+        times = added.get("time_ids")
+        scale = (self.conditions.get("cross_attention_kwargs") or {}).get("scale")
+        cond = self.conditions.get("timestep_cond")
+        return (
+            None if times is None else tuple(times[-1].tolist()),
+            None if cond is None else tuple(cond[0].tolist()),
+            scale,
+        )
+
+
+def features_of(
+    patch: UNetPatch,
+    unet: UNet2DConditionModel,
+    noised: Float[Tensor, "1 channels height width"],
+    timestep: Any,
+    null_embeds: Float[Tensor, "1 tokens embed"],
+    **conditions: Any,
+) -> Features:
+    """Return the hidden states before each self-attention of one pass."""
+    with patch.capturing() as captured:
+        unet(noised, timestep, null_embeds, return_dict=False, **conditions)
+        return tuple(captured[index] for index in range(len(patch.layers)))
+
+
+def noised_input(
+    scheduler: Any, reference: ReferenceLatent, inputs: FeedbackInputs, passing: Pass, channels: int
+) -> Float[Tensor, "1 unet_channels height width"]:
+    """Return what the U-Net is shown of a reference at a denoising step.
+
+    A U-Net for inpainting is also shown a mask and what is left of the image: here nothing is
+    masked.
+    """
+    clean = reference.latents
+    noise = inputs.noise(reference.id, passing.step, clean.shape)
+    t = torch.as_tensor(passing.timestep, device=clean.device)
+    noised = scheduler.add_noise(clean, noise.to(clean), t.reshape(1))
+    noised = scheduler.scale_model_input(noised, passing.timestep)
+    if channels == 2 * clean.shape[1] + 1:
+        return torch.cat([noised, torch.zeros_like(clean[:, :1]), clean], dim=1)
+    return noised  # type: ignore[no-any-return]
+
+
+def reference_conditions(inputs: FeedbackInputs, passing: Pass) -> dict[str, Any]:
+    """Return what goes with a reference where a pipeline hands more than a prompt to the U-Net.
+
+    Sizes (SDXL) and the guidance that is told to the network (LCM) are those of the images; of an
+    IP-Adapter's image there is nothing; a ControlNet's residuals are left out: they describe the
+    image that is drawn.
+    """
+    given, found = passing.conditions, {}
+    if given.get("timestep_cond") is not None:
+        found["timestep_cond"] = given["timestep_cond"][:1]
+    if given.get("cross_attention_kwargs"):
+        kept = {k: v for k, v in given["cross_attention_kwargs"].items() if k == "scale"}
+        found["cross_attention_kwargs"] = kept
+    added: dict[str, Any] = {}
+    theirs = given.get("added_cond_kwargs") or {}
+    if "time_ids" in theirs:
+        added |= {**inputs.null_added, "time_ids": theirs["time_ids"][-1:]}
+    if "image_embeds" in theirs:
+        added["image_embeds"] = [_no_image(e, passing.guided) for e in theirs["image_embeds"]]
+    if added:
+        found["added_cond_kwargs"] = added
+    return found
+
+
+def _no_image(embeds: Tensor, guided: bool) -> Tensor:
+    """Return an IP-Adapter's embedding of no image: that of an unconditional row, or zeros."""
+    return embeds[:1] if guided else torch.zeros_like(embeds[:1])
