@@ -305,12 +305,14 @@ def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:
     from fabricbo.sampler import FabricSampler, SamplerOptions, load_pipeline
     from fabricbo.sampler.threads import ThreadTunedSampler
 
+    gigabytes = settings.checkpoint.cache_gb
     options = SamplerOptions(
         negative_prompt=settings.negative_prompt,
         width=settings.checkpoint.width,
         height=settings.checkpoint.height,
         reference_noise=settings.checkpoint.reference_noise,
         reference_fit=settings.checkpoint.reference_fit,
+        cache_bytes=None if gigabytes is None else int(gigabytes * 1e9),
     )
     sampler = FabricSampler(load_pipeline(checkpoint), options)
     on_cpu = sampler.pipeline.device.type == "cpu"
@@ -321,7 +323,14 @@ def _checkpoint(settings: StudySettings, device: str) -> "Checkpoint":
     from fabricbo.sampler import Checkpoint
 
     chosen = settings.checkpoint
-    return Checkpoint(chosen.name, chosen.revision, chosen.config, chosen.lora, device)  # type: ignore[arg-type]
+    return Checkpoint(
+        chosen.name,
+        chosen.revision,
+        chosen.config,
+        chosen.lora,
+        chosen.clip_skip,
+        device,  # type: ignore[arg-type]
+    )
 
 
 def analyse(study: Study) -> list[Analysed]:

@@ -13,7 +13,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 from jaxtyping import install_import_hook
 
-_TENSOR_MODULES = ("attention", "feedback", "noise", "references", "surgery")
+_TENSOR_MODULES = (
+    *("attention", "feedback", "hook", "inputs"),
+    *("noise", "reference_pass", "references", "surgery"),
+)
 install_import_hook([f"fabricbo.sampler.{m}" for m in _TENSOR_MODULES], "beartype.beartype")
 
 from collections.abc import Iterator  # noqa: E402

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from fabricbo.records import Action, FabricParams
 from fabricbo.sampler import Checkpoint, FabricSampler, checkpoints, load_pipeline
 from tests.original_layout import original_layout
-from tests.tiny import reference, tiny_pipeline
+from tests.tiny import reference, tiny_pipeline, tiny_xl_pipeline
 
 ACTION = Action(
     FabricParams(denoising_steps=3, guidance_scale=3.0),
@@ -22,6 +22,7 @@ ACTION = Action(
     disliked=(reference("blue"),),
 )
 PLAIN = Action(ACTION.params)
+XL_KEY = "conditioner.embedders.1.model.ln_final.bias"
 
 
 def pixels(pipeline: Any, action: Action = ACTION) -> np.ndarray:
@@ -85,6 +86,7 @@ def nothing_loads(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"name": "none.ckpt"}, r"checkpoint: no file none\.ckpt"),
         ({"device": "tpu"}, "device must be auto, cpu, cuda or mps, got 'tpu'"),
         ({"lora": Path("none.safetensors")}, r"lora: no file none\.safetensors"),
+        ({"clip_skip": -1}, "clip_skip must be at least 0, got -1"),
         ({"config": Path("none")}, "config must be a folder with a model_index.json, got none"),
     ],
     ids=str,
@@ -280,3 +282,46 @@ def test_lora_that_does_not_fit_is_named(tmp_path: Path, folder: Path, lora, con
         ValueError, match=r"lora .*odd\.safetensors (cannot be loaded|holds nothing)"
     ):
         load_pipeline(Checkpoint(str(folder), lora=file, device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def xl_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny pipeline of SDXL's architecture in diffusers' format."""
+    path = tmp_path_factory.mktemp("xl")
+    tiny_xl_pipeline(path / "tokenizer").save_pretrained(path / "model")
+    return path / "model"
+
+
+def test_xl_is_loaded_and_its_references_act(xl_folder: Path) -> None:
+    loaded = load_pipeline(Checkpoint(str(xl_folder), device="cpu"))
+    assert type(loaded).__name__ == "StableDiffusionXLPipeline"
+    assert not np.array_equal(pixels(loaded), pixels(loaded, PLAIN))
+    weights = FabricSampler(loaded).environment["weights"]
+    with torch.no_grad():
+        next(loaded.text_encoder_2.parameters()).flatten()[0] += 1
+    assert FabricSampler(loaded).environment["weights"] != weights
+
+
+@pytest.mark.parametrize(("name", "xl"), [("model.diffusion_model.x", False), (XL_KEY, True)])
+def test_single_file_of_xl_is_told_by_its_second_text_encoder(tmp_path, name, xl) -> None:
+    save_file({name: torch.zeros(1)}, tmp_path / "model.safetensors")
+    kind, _ = checkpoints._pipeline_of_file(tmp_path / "model.safetensors")
+    assert (kind.__name__ == "StableDiffusionXLPipeline") is xl
+
+
+def test_clip_skip_leaves_out_layers_and_keeps_the_norm(folder: Path, xl_folder: Path) -> None:
+    whole, cut = (load_pipeline(Checkpoint(str(folder), clip_skip=n, device="cpu")) for n in (0, 1))
+    tokens = torch.arange(3, 19)[None]
+    hidden = whole.text_encoder(tokens, output_hidden_states=True).hidden_states[-2]
+    expected = whole.text_encoder.final_layer_norm(hidden)
+    torch.testing.assert_close(cut.text_encoder(tokens)[0], expected)
+    assert (
+        len(
+            load_pipeline(
+                Checkpoint(str(xl_folder), clip_skip=1)
+            ).text_encoder_2.text_model.encoder.layers
+        )
+        == 1
+    )
+    with pytest.raises(ValueError, match="clip_skip must be below 2, the layers of text_encoder"):
+        load_pipeline(Checkpoint(str(folder), clip_skip=2, device="cpu"))

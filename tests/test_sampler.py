@@ -263,7 +263,6 @@ def test_bad_calls_are_told_so(pipeline, prompt, seeds, message) -> None:
         {"height": -8},
         {"reference_noise": "x"},
         {"reference_fit": "x"},
-        {"clip_skip": -1},
     ],
 )
 def test_bad_options_are_told_so(options) -> None:

@@ -46,6 +46,38 @@ def tiny_pipeline(folder: Path, vae: str = "kl", **unet: Any) -> Any:
     return pipeline
 
 
+def tiny_xl_pipeline(folder: Path) -> Any:
+    """Build one of SDXL's architecture: two text encoders, sizes as conditions; 32 x 32, too."""
+    ensure_importable()
+    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        pipeline = StableDiffusionXLPipeline(
+            vae=_vae("kl"),
+            text_encoder=_text_encoder(),
+            text_encoder_2=_text_encoder(projected=32),
+            tokenizer=_tokenizer(folder),
+            tokenizer_2=_tokenizer(folder),
+            unet=_unet(
+                cross_attention_dim=64,
+                down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+                up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+                transformer_layers_per_block=(1, 2),
+                use_linear_projection=True,
+                addition_embed_type="text_time",
+                addition_time_embed_dim=8,
+                projection_class_embeddings_input_dim=6 * 8 + 32,
+            ),
+            scheduler=EulerDiscreteScheduler(
+                beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+            ),
+            add_watermarker=False,
+        )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
 def _unet(**changes: Any) -> Any:
     from diffusers import UNet2DConditionModel
 
@@ -82,8 +114,8 @@ def _vae(kind: str) -> Any:
     ).eval()
 
 
-def _text_encoder() -> Any:
-    from transformers import CLIPTextConfig, CLIPTextModel
+def _text_encoder(projected: int | None = None) -> Any:
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(
         vocab_size=600,
@@ -95,8 +127,9 @@ def _text_encoder() -> Any:
         bos_token_id=0,
         eos_token_id=1,
         pad_token_id=1,
+        projection_dim=projected or 32,
     )
-    return CLIPTextModel(config).eval()
+    return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config).eval()
 
 
 def _tokenizer(folder: Path) -> Any:

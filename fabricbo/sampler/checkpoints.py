@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import safe_open
 
 from fabricbo.demo import checkpoint_folder
 from fabricbo.sampler.lora import needs_other_names, read_lora
@@ -16,6 +17,15 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
+_UNCHECKED = {"safety_checker": None, "requires_safety_checker": False}
+_PIPELINES: dict[str, dict[str, Any]] = {
+    "StableDiffusionPipeline": _UNCHECKED,
+    "StableDiffusionXLPipeline": {},
+    "LatentConsistencyModelPipeline": _UNCHECKED,
+}
+"""What is loaded, by the name in `model_index.json`, and what it is loaded with."""
+_ONLY_IN_XL = "conditioner.embedders.1.model."
+"""The second text encoder in a single file of SDXL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,8 @@ class Checkpoint:
     it diffusers finds out from the file and takes the description from its cache or the hub."""
     lora: Path | None = None
     """A LoRA file (`.safetensors`)."""
+    clip_skip: int = 0
+    """How many of the last layers of the text encoders are left out."""
     device: Device = "auto"
 
     def __post_init__(self) -> None:
@@ -43,6 +55,8 @@ class Checkpoint:
             _check_file(self.lora, "lora")
         if self.config is not None and not _is_described(self.config.expanduser()):
             raise ValueError(f"config must be a folder with a model_index.json, got {self.config}")
+        if self.clip_skip < 0:
+            raise ValueError(f"clip_skip must be at least 0, got {self.clip_skip}")
         if self.device not in ("auto", "cpu", "cuda", "mps"):
             raise ValueError(f"device must be auto, cpu, cuda or mps, got {self.device!r}")
         if self.device not in ("auto", "cpu") and self.device != _best_device():
@@ -50,7 +64,7 @@ class Checkpoint:
 
 
 def load_pipeline(checkpoint: Checkpoint) -> Any:
-    """Load a Stable Diffusion pipeline onto its device, in the precision that suits it.
+    """Load a Stable Diffusion pipeline (1.x, 2.x, SDXL, LCM) onto its device, in fitting precision.
 
     float16 on a GPU, float32 elsewhere. Only safetensors are read, no code of a checkpoint is
     run, and no safety checker is loaded.
@@ -65,23 +79,27 @@ def load_pipeline(checkpoint: Checkpoint) -> Any:
     pipeline = _load(checkpoint, dtype)
     if checkpoint.lora is not None:
         _add_lora(pipeline, checkpoint.lora.expanduser())
+    if checkpoint.clip_skip:
+        _skip_layers(pipeline, checkpoint.clip_skip)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
 
 
 def _load(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
-    from diffusers import StableDiffusionPipeline
-
-    common = {"dtype": dtype, "safety_checker": None, "requires_safety_checker": False}
     path = checkpoint_folder() if checkpoint.name == "demo" else Path(checkpoint.name).expanduser()
     if path.is_file():
-        return _load_file(path, checkpoint.config, common)
+        return _load_file(path, checkpoint.config, dtype)
     is_folder = path.is_dir()
     source = str(path) if is_folder else checkpoint.name
     with _explained(f"checkpoint {source} cannot be loaded as a Stable Diffusion pipeline"):
         try:
-            return StableDiffusionPipeline.from_pretrained(
-                source, revision=checkpoint.revision, use_safetensors=True, **common
+            pipeline, settings = _pipeline_of(source, checkpoint.revision)
+            return pipeline.from_pretrained(
+                source,
+                revision=checkpoint.revision,
+                use_safetensors=True,
+                dtype=dtype,
+                **settings,
             )
         except OSError as error:
             if is_folder:
@@ -89,17 +107,40 @@ def _load(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
             raise FileNotFoundError(_not_found(f"checkpoint {source!r}", error)) from error
 
 
-def _load_file(path: Path, config: Path | None, common: dict[str, Any]) -> Any:
-    from diffusers import StableDiffusionPipeline
+def _load_file(path: Path, config: Path | None, dtype: torch.dtype) -> Any:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     described = None if config is None else str(config.expanduser())
     with _explained(f"checkpoint {path} cannot be loaded as a Stable Diffusion pipeline"):
+        pipeline, settings = _pipeline_of_file(path)
         try:
-            return StableDiffusionPipeline.from_single_file(str(path), config=described, **common)
+            return pipeline.from_single_file(str(path), config=described, dtype=dtype, **settings)
         except LocalEntryNotFoundError as error:
             what = f"the description of the architecture of {path} (checkpoint.config)"
             raise FileNotFoundError(_not_found(what, error)) from error
+
+
+def _pipeline_of(source: str, revision: str | None) -> tuple[Any, dict[str, Any]]:
+    """Return the pipeline that a folder or a hub id describes, and what it is loaded with."""
+    from diffusers import DiffusionPipeline
+
+    name = DiffusionPipeline.load_config(source, revision=revision)["_class_name"]
+    if name not in _PIPELINES:
+        raise ValueError(f"it describes a {name}; known are {', '.join(_PIPELINES)}")
+    return _pipeline(name)
+
+
+def _pipeline_of_file(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Return the pipeline that a single file is for, by the names of its parameters."""
+    with safe_open(path, "pt") as file:
+        is_xl = any(key.startswith(_ONLY_IN_XL) for key in file.keys())  # noqa: SIM118  no mapping
+    return _pipeline("StableDiffusionXLPipeline" if is_xl else "StableDiffusionPipeline")
+
+
+def _pipeline(name: str) -> tuple[Any, dict[str, Any]]:
+    import diffusers
+
+    return getattr(diffusers, name), dict(_PIPELINES[name])
 
 
 def _add_lora(pipeline: Any, file: Path) -> None:
@@ -110,6 +151,22 @@ def _add_lora(pipeline: Any, file: Path) -> None:
             pipeline.load_lora_weights(str(file.parent), weight_name=file.name)
     if not pipeline.get_active_adapters():
         raise ValueError(f"lora {file} holds nothing for the networks of this checkpoint")
+
+
+def _skip_layers(pipeline: Any, count: int) -> None:
+    """Leave out the last layers of the text encoders; the norm behind them stays.
+
+    The pipelines' own `clip_skip` asks transformers 5 for what it has no more (diffusers 0.42), and
+    leaves the unconditional prompt as it is.
+    """
+    for name in ("text_encoder", "text_encoder_2"):
+        encoder = getattr(pipeline, name, None)
+        if encoder is None:
+            continue
+        layers = getattr(encoder, "text_model", encoder).encoder.layers
+        if count >= len(layers):
+            raise ValueError(f"clip_skip must be below {len(layers)}, the layers of {name}")
+        del layers[len(layers) - count :]
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def environment_of(pipeline: Any) -> Environment:
 
 def _digest(pipeline: Any) -> str:
     found = hashlib.sha256()
-    for part in ("unet", "vae", "text_encoder"):
+    for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
         network = getattr(pipeline, part, None)
         for name, tensor in sorted(network.state_dict().items()) if network is not None else ():
             found.update(f"{part}.{name} {tuple(tensor.shape)} {tensor.dtype}".encode())

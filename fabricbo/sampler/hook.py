@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
@@ -58,9 +59,9 @@ class FeedbackHook:
         """Run the references that this pass needs, and say what goes where."""
         if self._in_reference_pass:
             return
-        self._count()
         rows = (args[0] if args else kwargs["sample"]).shape[0]
         timestep = args[1] if len(args) > 1 else kwargs["timestep"]
+        self._count(timestep)
         passing = Pass(self._step, timestep, kwargs, self._guided)
         if wanted := self._wanted(self._step, rows):
             rest = (self._schedule, passing.distinct)
@@ -72,11 +73,15 @@ class FeedbackHook:
         if not self._in_reference_pass:
             self._patch.injections = ()
 
-    def _count(self) -> None:
-        """Count passes; `set_timesteps` makes a new tensor, which tells where a run begins."""
+    def _count(self, timestep: Any) -> None:
+        """Count passes; `set_timesteps` makes a new tensor, which tells where a run begins.
+
+        The first pass need not be the first step (image to image); steps are counted from there,
+        since a scheduler of second order meets a timestep twice.
+        """
         if self._timesteps is not self._scheduler.timesteps:
             self._timesteps = self._scheduler.timesteps
-            self._step = (getattr(self._scheduler, "begin_index", None) or 0) - 1
+            self._step = _index(timestep, self._scheduler.timesteps) - 1
             self._schedule = _schedule_name(self._scheduler)
             for cache in self._caches():
                 cache.begin_run()
@@ -159,6 +164,12 @@ def _key(
 ) -> FeatureKey:
     # The noise function is part of the key by identity: fixed and fresh never mix.
     return FeatureKey(reference.id, step, (reference.latents.shape, wanted.inputs.noise, *rest))
+
+
+def _index(timestep: Any, timesteps: Tensor) -> int:
+    """Return where a timestep first is among others, 0 where it is not."""
+    found = (timesteps == torch.as_tensor(timestep, device=timesteps.device)).nonzero()
+    return int(found[0, 0]) if len(found) else 0
 
 
 def _schedule_name(scheduler: Any) -> str:

@@ -47,16 +47,12 @@ class SamplerOptions:
     `FeatureCache`."""
     host_cache_bytes: int | None = None
     """The same in the host's memory, for what does not fit on a GPU."""
-    clip_skip: int | None = None
-    """How many of the text encoder's last layers are left out; None: as the checkpoint says."""
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
             value = getattr(self, name)
             if value is not None and (value <= 0 or value % 8):
                 raise ValueError(f"{name} must be a positive multiple of 8 pixels, got {value}")
-        if self.clip_skip is not None and self.clip_skip < 0:
-            raise ValueError(f"clip_skip must be at least 0, got {self.clip_skip}")
         if self.reference_noise not in _NOISES:
             raise ValueError(f"reference_noise must be fixed or fresh, got {self.reference_noise}")
         if self.reference_fit not in ("stretch", "crop"):
@@ -162,7 +158,6 @@ class FabricSampler:
                 height=self.size[1],
                 generator=[torch.Generator().manual_seed(seed) for seed in seeds],
                 **_pipeline_settings(drawings[0].action.params),
-                clip_skip=self.options.clip_skip,
                 callback_on_step_end=_step_callback(on_step),
             )
         self.last_use = self.cache.use - before
@@ -207,13 +202,11 @@ class FabricSampler:
     def _null_prompt(self) -> tuple[Tensor, dict[str, Tensor]]:
         """The empty prompt, as the pipeline itself gives it to the unconditional pass."""
         device = self.pipeline._execution_device
-        skip = self.options.clip_skip
         _, embeds, *pooled = self.pipeline.encode_prompt(
             prompt="",
             device=device,
             num_images_per_prompt=1,
             do_classifier_free_guidance=True,
-            clip_skip=skip,
         )
         return embeds, {"text_embeds": pooled[1]} if pooled else {}
 

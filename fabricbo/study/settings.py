@@ -40,6 +40,10 @@ class CheckpointSettings(CheckedSettings):
     revision: str | None = None
     config: File | None = None
     lora: File | None = None
+    clip_skip: int = Field(default=0, ge=0, le=24)
+    """How many of the last layers of the text encoders are left out."""
+    cache_gb: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Gigabytes for reference features on the device; None: a share of what is free."""
     width: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
     height: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
     reference_noise: Literal["fixed", "fresh"] = "fixed"
