@@ -58,6 +58,15 @@ class Described(Protocol):
         """Weights, scheduler, device, versions."""
 
 
+@runtime_checkable
+class Counting(Protocol):
+    """A sampler that counts what it met while it drew; studies keep a trial's counts with it."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """By name, since it was made."""
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """All that a proposer may know: what can be chosen, and what is known so far."""

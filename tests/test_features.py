@@ -57,14 +57,6 @@ def test_what_two_runs_have_not_asked_for_goes_first() -> None:
     assert run(cache, "a") == CacheUse(misses=1)
 
 
-def test_references_that_are_no_longer_used_are_dropped() -> None:
-    cache = FeatureCache(9 * UNIT)
-    run(cache, "a", "b", steps=3)
-    cache.keep_only({"b"})
-    assert cache.bytes_held == 3 * UNIT
-    assert run(cache, "a", "b", steps=3) == CacheUse(hits=3, misses=3)
-
-
 def test_budget_zero_keeps_nothing_and_negative_ones_are_refused() -> None:
     cache = FeatureCache(0)
     run(cache, "a")

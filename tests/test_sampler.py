@@ -195,9 +195,10 @@ def test_fresh_noise_differs_from_fixed_and_repeats(pipeline) -> None:
 def test_no_reference_pass_outside_the_window(pipeline) -> None:
     sampler = FabricSampler(pipeline)
     sampler(action(feedback_start=0.5, feedback_end=0.7), "a cat", [1])
-    assert sampler.last_use == CacheUse(misses=2 * 2)  # steps 3 and 4, a reference of each role
+    assert sampler.cache.use == CacheUse(misses=2 * 2)  # steps 3 and 4, a reference of each role
     sampler(action(feedback_start=0.5, feedback_end=0.7), "a cat", [2])
-    assert sampler.last_use == CacheUse(hits=4)
+    assert sampler.cache.use == CacheUse(hits=4, misses=4)
+    assert sampler.counts == {"features_found": 4, "features_fetched": 0, "features_computed": 4}
 
 
 def test_order_of_references_does_not_matter(pipeline) -> None:

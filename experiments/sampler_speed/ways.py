@@ -10,11 +10,13 @@ from torch import Tensor
 from experiments.sampler_speed.authors import Evaluation, authors_evaluation
 from fabricbo.records import FabricParams
 from fabricbo.sampler.features import FeatureCache
-from fabricbo.sampler.feedback import FeedbackInputs, ReferenceLatent, feedback
+from fabricbo.sampler.feedback import feedback
+from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent
 from fabricbo.sampler.noise import fixed_noise
 
 STEPS = 20
 WEIGHT = 0.8
+_PLENTY = 64 * 2**30  # bytes
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Ways:
         self._latents = self._random(1000, cell.images)
         self._prompt = self._random_embeds(1001, 2 * cell.images)
         self._null = self._random_embeds(1002, 1)
-        self._cache = FeatureCache(64 * 2**30)
+        self._cache = FeatureCache(_PLENTY)
 
     @torch.no_grad()
     def plain(self) -> Tensor:
@@ -49,7 +51,7 @@ class Ways:
 
     def cold(self) -> Tensor:
         """Ours, meeting its references for the first time."""
-        return self._ours(FeatureCache(64 * 2**30))
+        return self._ours(FeatureCache(_PLENTY))
 
     def warm(self) -> Tensor:
         """Ours, having met its references at this step before."""

@@ -38,6 +38,7 @@ def status_lines(status: StudyStatus) -> list[str]:
         *_pace(status),
         *_questions(status),
         *_workers(status),
+        *_features(status),
         *(
             f"lost: trial {one.trial}, {_ago(one.when, status.taken)}: {one.reason}"
             for one in status.lost
@@ -147,6 +148,14 @@ def _workers(status: StudyStatus) -> Iterator[str]:
     if len(status.workers) > 1:
         busy = sum(one.busy for one in status.workers) / len(status.workers)
         yield f"{len(status.workers)} workers, busy {busy:.0%} in all"
+
+
+def _features(status: StudyStatus) -> Iterator[str]:
+    names = ("features_found", "features_fetched", "features_computed")
+    found, fetched, computed = (status.sampler.get(name, 0) for name in names)
+    if found + fetched + computed:
+        known = (found + fetched) / (found + fetched + computed)
+        yield f"reference features: {known:.0%} were known, {computed} computed"
 
 
 def _ago(when: datetime, now: datetime) -> str:

@@ -14,7 +14,7 @@ from fabricbo.executors.drawing import (
     own_images,
     score_values,
 )
-from fabricbo.protocols import Described, Environment, Objective, Sampler
+from fabricbo.protocols import Counting, Described, Environment, Objective, Sampler
 from fabricbo.records import Action, Reference
 from fabricbo.scoring import ObjectiveError
 
@@ -66,6 +66,8 @@ class Drawn:
     """What they depend on besides the work, if known."""
     worker: str = ""
     """Who drew them."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What the sampler counted meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,14 @@ def perform(work: Work, tools: Tools) -> Iterator[Drawn | Scored | Failed]:
         if work.images:
             batches = in_batches(work.plan, work.images)
         else:
+            before = _counts(tools.sampler)
             batches = draw(tools.sampler, work.action, work.plan)
-            yield Drawn(work.key, all_images(batches), drawn_with(tools.sampler))
+            yield Drawn(
+                work.key,
+                all_images(batches),
+                drawn_with(tools.sampler),
+                counts={n: c - before[n] for n, c in _counts(tools.sampler).items()},
+            )
 
         def baseline(prompt: str) -> Sequence["Image"]:
             return work.hand[prompt] if prompt in work.hand else own_images(batches, prompt)
@@ -154,3 +162,7 @@ def perform(work: Work, tools: Tools) -> Iterator[Drawn | Scored | Failed]:
 def drawn_with(sampler: Sampler) -> Environment | None:
     """Return what a sampler says its images depend on besides the call; None if it says nothing."""
     return sampler.environment if isinstance(sampler, Described) else None
+
+
+def _counts(sampler: Sampler) -> Mapping[str, int]:
+    return dict(sampler.counts) if isinstance(sampler, Counting) else {}

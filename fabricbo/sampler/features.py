@@ -54,11 +54,6 @@ class CacheUse:
             self.hits + other.hits, self.fetched + other.fetched, self.misses + other.misses
         )
 
-    def __sub__(self, other: "CacheUse") -> "CacheUse":
-        return CacheUse(
-            self.hits - other.hits, self.fetched - other.fetched, self.misses - other.misses
-        )
-
 
 class FeatureCache:
     """Cache with a budget in bytes on the device and one on its host; belongs to one checkpoint."""
@@ -111,11 +106,6 @@ class FeatureCache:
             for key in keys
             if key not in self._device and (there := self._host.find(key, self._run)) is not None
         }
-
-    def keep_only(self, references: Collection[str]) -> None:
-        """Drop the features of all other references."""
-        for tier in (self._device, self._host):
-            tier.drop(lambda key: key.reference not in references)
 
     def fits(self, features: Features, factor: float) -> bool:
         """Tell whether so many times as many bytes as these have are within the device's budget."""
@@ -189,10 +179,6 @@ class _Tier:
         self.entries[key] = _Entry(features, size, run)
         self.bytes += size
         return dropped
-
-    def drop(self, unwanted: Callable[[FeatureKey], bool]) -> None:
-        for key in [key for key in self.entries if unwanted(key)]:
-            self.bytes -= self.entries.pop(key).size
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """`FabricSampler`: an action, a prompt and seeds become images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from fabricbo.protocols import Environment
 from fabricbo.records import Action, FabricParams
 from fabricbo.sampler.environment import environment_of
-from fabricbo.sampler.features import CacheUse, FeatureCache
+from fabricbo.sampler.features import FeatureCache
 from fabricbo.sampler.feedback import check_unet, shared_feedback
 from fabricbo.sampler.inputs import FeedbackInputs, Share
 from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
@@ -101,8 +101,6 @@ class FabricSampler:
         self.pipeline = pipeline
         self.options = options or SamplerOptions()
         self.cache = FeatureCache(self.options.cache_bytes, self.options.host_cache_bytes)
-        self.last_use = CacheUse()
-        """How often the last call found reference features."""
         self._encoder = ReferenceEncoder(pipeline.vae, self.options.reference_fit)
 
     @cached_property
@@ -132,6 +130,16 @@ class FabricSampler:
         (images,) = self.together([Drawing(action, prompt, seeds)], on_step=on_step)
         return images
 
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How often features of a reference were found, fetched from the host, computed."""
+        use = self.cache.use
+        return {
+            "features_found": use.hits,
+            "features_fetched": use.fetched,
+            "features_computed": use.misses,
+        }
+
     @torch.no_grad()
     def together(
         self, drawings: Sequence[Drawing], *, on_step: StepCallback | None = None
@@ -148,7 +156,6 @@ class FabricSampler:
         prompts = [prompt for drawing in drawings for prompt in drawing.prompts]
         seeds = [seed for drawing in drawings for seed in drawing.seeds]
         negative = self.options.negative_prompt
-        before = self.cache.use
         shares = [Share(len(d.seeds), d.action.params, self._inputs(d.action)) for d in drawings]
         with shared_feedback(self.pipeline.unet, self.pipeline.scheduler, shares):
             output = self.pipeline(
@@ -160,7 +167,6 @@ class FabricSampler:
                 **_pipeline_settings(drawings[0].action.params),
                 callback_on_step_end=_step_callback(on_step),
             )
-        self.last_use = self.cache.use - before
         images = iter(output.images)
         return [[next(images) for _ in drawing.seeds] for drawing in drawings]
 
@@ -190,13 +196,18 @@ class FabricSampler:
             disliked=self._encoder(action.disliked, width, height),
             noise=_NOISES[self.options.reference_noise],
             cache=self.cache,
-            null_added=self._null_prompt[1],
+            null_added=self.null_added,
         )
 
     @property
     def null_embeds(self) -> Tensor:
         """Embedding of the empty prompt, `1 tokens embed`."""
         return self._null_prompt[0]
+
+    @property
+    def null_added(self) -> Mapping[str, Tensor]:
+        """Added conditions of the empty prompt (SDXL), `1 channels` each."""
+        return self._null_prompt[1]
 
     @cached_property
     def _null_prompt(self) -> tuple[Tensor, dict[str, Tensor]]:

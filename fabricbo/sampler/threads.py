@@ -6,7 +6,7 @@ thread was seen to be several times faster than two.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,11 @@ class ThreadTunedSampler:
         return self._sampler(action, prompt, seeds)
 
     @property
+    def counts(self) -> Mapping[str, int]:
+        """What the sampler counts."""
+        return self._sampler.counts
+
+    @property
     def environment(self) -> Environment:
         """What its images depend on besides the call."""
         return self._sampler.environment
@@ -59,7 +64,12 @@ class ThreadTunedSampler:
         scale = self._sampler.pipeline.vae_scale_factor
         latents = torch.zeros(2 * images, unet.config.in_channels, height // scale, width // scale)
         embeds = self._sampler.null_embeds.expand(2 * images, -1, -1)
-        unet(latents, 500, embeds)
+        added = {
+            name: value.expand(2 * images, -1) for name, value in self._sampler.null_added.items()
+        }
+        if added:
+            added["time_ids"] = torch.zeros(2 * images, 6)
+        unet(latents, 500, embeds, added_cond_kwargs=added or None)
         began = time.monotonic()
-        unet(latents, 500, embeds)
+        unet(latents, 500, embeds, added_cond_kwargs=added or None)
         return time.monotonic() - began

@@ -118,8 +118,13 @@ class Runner:
         """Tell the study what has been heard; returns the trial where that was the end of it."""
         study, trial = self._study, self._running[report.key]
         if isinstance(report, Drawn):
-            about, worker = report.environment, report.worker or None
-            study.keep_images(trial, report.images, drawn_with=about, worker=worker)
+            study.keep_images(
+                trial,
+                report.images,
+                drawn_with=report.environment,
+                worker=report.worker or None,
+                counts=report.counts,
+            )
             return None
         del self._running[report.key]
         if isinstance(report, Scored):

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """What changed with each is in `migrations/versions`; how to add one, in CONTRIBUTING.md."""
 
 metadata = sa.MetaData()
@@ -59,6 +59,7 @@ trial_events = sa.Table(
     sa.Column("status", sa.String, nullable=False),
     sa.Column("worker", sa.String),
     sa.Column("reason", sa.String),
+    sa.Column("counts", sa.JSON(none_as_null=True)),
     sa.Column("key", sa.String, nullable=False, unique=True),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
 )

@@ -112,6 +112,8 @@ class StudyStatus:
     """None where nobody judges."""
     heldout: bool | None
     """Whether best and hand settings have been compared at the end; None: not asked for."""
+    sampler: Mapping[str, int]
+    """What samplers counted while they drew, in all."""
 
     @property
     def finished(self) -> int:
@@ -153,6 +155,7 @@ def read_status(study: "Study", now: datetime | None = None) -> StudyStatus:
         lost=_lost(events),
         questions=questions,
         heldout=heldout,
+        sampler=dict(sum((Counter(event.counts or {}) for event in events), Counter())),
     )
 
 

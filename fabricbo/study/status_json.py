@@ -38,6 +38,7 @@ def status_json(status: StudyStatus) -> dict[str, Any]:
         "failures": [{**asdict(one), "when": one.when.isoformat()} for one in status.lost],
         "questions": None if status.questions is None else asdict(status.questions),
         "heldout": status.heldout,
+        "sampler": dict(status.sampler),
     }
 
 

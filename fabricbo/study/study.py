@@ -333,6 +333,7 @@ class Study:
         *,
         drawn_with: Environment | None = None,
         worker: str | None = None,
+        counts: Mapping[str, int] | None = None,
     ) -> None:
         """Store the images of a trial that is going to be scored, so that they are not lost.
 
@@ -341,13 +342,14 @@ class Study:
             images: as for `tell`.
             drawn_with: as for `tell`.
             worker: who drew them, where there are several.
+            counts: what the sampler counted meanwhile; see `Counting`.
 
         Raises:
             TrialStateError: it is over, or somebody else has claimed it.
             ValueError: other images than those that a person judged.
         """
         saved = self._save(trial, images, drawn_with)
-        self._rows.keep_images(trial, saved, drawn_with, worker)
+        self._rows.keep_images(trial, saved, drawn_with, worker, counts)
 
     def tell(
         self,

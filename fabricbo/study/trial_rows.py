@@ -6,7 +6,7 @@ back finds that the trial is no longer its own.
 """
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -43,6 +43,8 @@ class TrialEvent:
     reason: str | None
     created: datetime
     """In UTC."""
+    counts: Mapping[str, int] | None = None
+    """What the sampler counted while it drew, where it says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class _Change:
     """That it adds."""
     worker: str | None = None
     environment: Environment | None = None
+    counts: Mapping[str, int] | None = None
 
 
 class TrialRows:
@@ -190,6 +193,7 @@ class TrialRows:
         images: Sequence[str],
         environment: Environment | None,
         worker: str | None = None,
+        counts: Mapping[str, int] | None = None,
     ) -> None:
         """Store that a trial is drawn, by whom, and that it is going to be scored.
 
@@ -197,7 +201,9 @@ class TrialRows:
             TrialStateError: it is over, or somebody else has claimed it.
         """
         columns = {"images": list(images)}
-        change = _Change(trial, TrialStatus.DRAWN, columns, _PENDING, 0, worker, environment)
+        change = _Change(
+            trial, TrialStatus.DRAWN, columns, _PENDING, 0, worker, environment, counts
+        )
         self._change(change)
 
     def finish(
@@ -300,6 +306,7 @@ def _add_event(connection: sa.Connection, change: _Change, key: str) -> None:
         "status": str(change.status),
         "worker": change.worker,
         "reason": change.columns.get("reason"),
+        "counts": dict(change.counts) if change.counts else None,
         "key": key,
         "created": datetime.now(UTC),
     }
@@ -307,7 +314,7 @@ def _add_event(connection: sa.Connection, change: _Change, key: str) -> None:
 
 
 def _event(row: Any) -> TrialEvent:
-    about = {name: row[name] for name in ("trial", "attempt", "worker", "reason")}
+    about = {name: row[name] for name in ("trial", "attempt", "worker", "reason", "counts")}
     created = row["created"].replace(tzinfo=UTC)  # SQLite keeps no zone
     return TrialEvent(status=TrialStatus(row["status"]), created=created, **about)
 
