@@ -167,7 +167,7 @@ def load_parts(
         tools.sampler,
         found,
         tools.reporters,
-        executor=partial(InlineExecutor, ahead=ahead),
+        executor=partial(InlineExecutor, ahead=ahead, together=settings.executor.together),
     )
 
 

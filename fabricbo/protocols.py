@@ -45,6 +45,28 @@ class Sampler(Protocol):
         """Return one RGB image for each seed; the same call gives the same images."""
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Images of one action."""
+
+    action: Action
+    prompt: str | Sequence[str]
+    """One for all images, or one for each."""
+    seeds: Sequence[int]
+    """At least one, each at least 0, below 2**63."""
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """A sampler that draws images of several actions in one batch."""
+
+    def together(self, drawings: Sequence[Drawing], /) -> list[list["Image"]]:
+        """Return the images of each, the same as one by one up to rounding.
+
+        The actions have one guidance scale and one number of denoising steps.
+        """
+
+
 Environment = Mapping[str, Any]
 """What images depend on besides action, prompt and seeds, in JSON's types."""
 

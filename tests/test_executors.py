@@ -54,7 +54,7 @@ def ray_executor(make_tools, **options) -> RayExecutor:
     return RayExecutor(make_tools, RayOptions(cpus=0.5, **options))
 
 
-KINDS = ["inline", "inline ahead", "ray"]
+KINDS = ["inline", "inline ahead", "inline together", "ray"]
 
 
 @pytest.fixture(params=KINDS)
@@ -67,7 +67,8 @@ def made(request):
             executors.append(ray_executor(partial(tools, **more), workers=1))
         else:
             ahead = 1 if request.param == "inline ahead" else 0
-            executors.append(InlineExecutor(tools(**more), ahead))
+            together = 3 if request.param == "inline together" else 1
+            executors.append(InlineExecutor(tools(**more), ahead, together))
         return executors[-1]
 
     make.kind = request.param
@@ -345,3 +346,79 @@ def test_embeddings_come_from_the_workers(on_ray) -> None:
 
 def sizes(_tools: Tools):
     return lambda images: [image.size for image in images]
+
+
+class BatchingSampler(ColourSampler):
+    """Draws several actions in one batch, no more than three images of each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {"images": sum(self.batches)}
+
+    def together(self, drawings):
+        self.batches.append(sum(len(drawing.seeds) for drawing in drawings))
+        if any(drawing.action.params.max_weight == 1.5 for drawing in drawings):
+            raise RuntimeError("CUDA out of memory")
+        return [self(d.action, d.prompt, d.seeds) for d in drawings]
+
+
+def reports(executor: InlineExecutor, several: list[Work]) -> list[Drawn | Scored | Failed]:
+    for one in several:
+        executor.submit(one)
+    found = []
+    while sum(isinstance(report, Scored | Failed) for report in found) < len(several):
+        found.append(executor.take())
+    executor.close()
+    return found
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_what_fits_is_drawn_in_one_batch_and_each_gets_its_own(ahead) -> None:
+    sampler = BatchingSampler()
+    several = [work(f"work {i}", 0.2 * i) for i in range(4)]
+    found = reports(InlineExecutor(tools(sampler=sampler), ahead, together=4), several)
+    if not ahead:  # else the first may have begun before the others came
+        assert sampler.batches == [8]
+    alone = reports(InlineExecutor(tools()), several)
+    assert [r.key for r in found] == [r.key for r in alone]
+    for one, other in zip(found, alone, strict=True):
+        if isinstance(one, Drawn):
+            assert one.images == other.images
+        else:
+            assert one.values == other.values
+            assert one.seconds is not None
+    assert sum(r.counts["images"] for r in found if isinstance(r, Drawn)) == sum(sampler.batches)
+
+
+def test_other_steps_or_guidance_make_another_batch_and_known_images_none() -> None:
+    sampler = BatchingSampler()
+    other = Work("other", Action(FabricParams(denoising_steps=7)), PLAN)
+    known = work("known", images=tuple(Image.new("RGB", (8, 8)) for _ in range(2)))
+    several = [work("a"), work("b"), other, known, work("c"), work("d")]
+    executor = InlineExecutor(tools(sampler=sampler), together=6)
+    found = reports(executor, several)
+    assert sampler.batches == [4, 4]
+    assert [r.key for r in found if isinstance(r, Scored)] == [w.key for w in several]
+
+
+def test_a_batch_that_fails_is_drawn_one_by_one() -> None:
+    sampler = BatchingSampler()
+    several = [work("good"), work("too heavy", 1.5), work("fine", 0.5)]
+    found = reports(InlineExecutor(tools(sampler=sampler), together=3), several)
+    assert sampler.batches == [6]
+    assert sampler.calls == 3
+    assert [r.key for r in found if isinstance(r, Scored)] == [w.key for w in several]
+
+
+def test_a_study_that_draws_together_ends_like_any_other(tmp_path) -> None:
+    study = fake_study(tmp_path, trials=4)
+    sampler = BatchingSampler()
+    parts = Parts(UnitProposer(), sampler, redness, executor=partial(InlineExecutor, together=3))
+    study = Study.open(study.folder, parts)
+    study.run()
+    assert all(trial.score is not None for trial in study.trials)
+    assert max(sampler.batches) == 3 * study.settings.images

@@ -12,8 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+from fabricbo.protocols import Drawing
 from fabricbo.records import Action, FabricParams, Role
-from fabricbo.sampler import Drawing, FabricSampler, SamplerOptions
+from fabricbo.sampler import FabricSampler, SamplerOptions
 from fabricbo.sampler.features import CacheUse
 from tests.tiny import reference, tiny_pipeline
 

@@ -24,6 +24,28 @@ PARTS = Parts(UnitProposer(), ColourSampler(), redness)
 COMMAND = [sys.executable, "-m", "fabricbo", "status"]
 
 
+class CountingSampler(ColourSampler):
+    """Computes the features of a reference once a run."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {"features_found": 3 * self.calls, "features_computed": self.calls}
+
+
+@pytest.mark.usefixtures("store_kind")
+def test_what_the_sampler_counted_is_kept_with_each_trial(tmp_path) -> None:
+    folder = fake_study(tmp_path).folder
+    study = Study.open(folder, Parts(UnitProposer(), CountingSampler(), redness))
+    study.run()
+    drawn = [event for event in study.events if event.counts]
+    assert [event.trial for event in drawn] == list(range(7))
+    assert all(e.counts == {"features_found": 3, "features_computed": 1} for e in drawn)
+    status = read_status(Study.open(folder))
+    assert status.sampler == {"features_found": 21, "features_computed": 7}
+    assert "reference features: 75% were known, 7 computed" in status_lines(status)
+    assert status_json(status)["sampler"] == status.sampler
+
+
 @pytest.mark.usefixtures("store_kind")
 def test_from_the_first_look_to_the_last(tmp_path) -> None:
     study = fake_study(tmp_path)

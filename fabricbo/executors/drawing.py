@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fabricbo.protocols import Objective, Sampler
+from fabricbo.protocols import Batching, Drawing, Objective, Sampler
 from fabricbo.records import Action, Reference
 from fabricbo.scoring import DrawnWith, evaluate
 
@@ -72,6 +72,28 @@ def draw(sampler: Sampler, action: Action, plan: Plan) -> list[Batch]:
         Batch(prompt, seeds, tuple(_draw(sampler, action, prompt, seeds)))
         for prompt, seeds in plan.parts
     ]
+
+
+def can_be_together(one: Action, other: Action) -> bool:
+    """Tell whether images of two actions may be drawn in one batch."""
+    first, second = one.params, other.params
+    return (first.guidance_scale, first.denoising_steps) == (
+        second.guidance_scale,
+        second.denoising_steps,
+    )
+
+
+def draw_together(
+    sampler: Batching, actions: Sequence[Action], plans: Sequence[Plan]
+) -> list[list[Batch]]:
+    """Draw what is planned of several actions, each batch of one with those of the others."""
+    found: list[list[Batch]] = [[] for _ in actions]
+    for part in range(max(len(plan.parts) for plan in plans)):
+        those = [i for i, plan in enumerate(plans) if part < len(plan.parts)]
+        drawings = [Drawing(actions[i], *plans[i].parts[part]) for i in those]
+        for i, images in zip(those, sampler.together(drawings), strict=True):
+            found[i].append(Batch(*plans[i].parts[part], tuple(images)))
+    return found
 
 
 def _draw(sampler: Sampler, action: Action, prompt: str, seeds: Sequence[int]) -> list["Image"]:

@@ -7,31 +7,34 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 
-from fabricbo.executors.work import Report, Tools, Work, perform
+from fabricbo.executors.work import Report, Tools, Work, perform_all
 
 
 class InlineExecutor:
     """Does one piece of work after the other."""
 
-    def __init__(self, tools: Tools, ahead: int = 0) -> None:
+    def __init__(self, tools: Tools, ahead: int = 0, together: int = 1) -> None:
         """Take what it works with.
 
         Args:
             tools: sampler and objectives.
+            together: how much work may be drawn in one batch.
             ahead: how much work may wait behind what is being done. 0: nothing happens but in
                 `take`, in the caller's thread.
         """
         self._tools = tools
         self._ahead = ahead
+        self._together = together
         self._waiting: deque[Work] = deque()
         self._present: Iterator[Report] = iter(())
         self._thread: _Thread | None = None
 
     @property
     def slots(self) -> int:
-        """One, and what may wait."""
-        return 1 + self._ahead
+        """What is done at once, and what may wait."""
+        return self._together + self._ahead
 
     @property
     def ahead(self) -> int:
@@ -49,7 +52,7 @@ class InlineExecutor:
             self._waiting.append(work)
             return
         if self._thread is None:
-            self._thread = _Thread(self._tools)
+            self._thread = _Thread(self._tools, self._together)
         self._thread.work.put(work)
 
     def take(self) -> Report:
@@ -60,7 +63,10 @@ class InlineExecutor:
             report = next(self._present, None)
             if report is not None:
                 return report
-            self._present = perform(self._waiting.popleft(), self._tools)
+            next_ones = [self._waiting.popleft()]
+            while self._waiting and len(next_ones) < self._together:
+                next_ones.append(self._waiting.popleft())
+            self._present = perform_all(next_ones, self._tools)
 
     def close(self) -> None:
         """Forget what waits; a thread ends with what it is at."""
@@ -73,7 +79,8 @@ class InlineExecutor:
 class _Thread:
     """Works until it is told to stop; a daemon, so that an impatient end need not wait for it."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, together: int) -> None:
+        self._together = together
         self.work: queue.Queue[Work] = queue.Queue()
         self._tools = tools
         self._reports: queue.Queue[Report | BaseException] = queue.Queue()
@@ -107,11 +114,14 @@ class _Thread:
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
-                work = self.work.get(timeout=0.5)
+                works = [self.work.get(timeout=0.5)]
             except queue.Empty:
                 continue
+            with suppress(queue.Empty):
+                while len(works) < self._together:
+                    works.append(self.work.get_nowait())
             try:
-                for report in perform(work, self._tools):
+                for report in perform_all(works, self._tools):
                     self._reports.put(report)
             except BaseException as error:
                 self._reports.put(error)

@@ -1,25 +1,31 @@
 """What executors do, and what they say about it."""
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from fabricbo.executors.drawing import (
+    Batch,
     Plan,
     Scene,
     all_images,
+    can_be_together,
     draw,
+    draw_together,
     in_batches,
     own_images,
     score_values,
 )
-from fabricbo.protocols import Counting, Described, Environment, Objective, Sampler
+from fabricbo.protocols import Batching, Counting, Described, Environment, Objective, Sampler
 from fabricbo.records import Action, Reference
 from fabricbo.scoring import ObjectiveError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+_log = logging.getLogger(__name__)
 
 
 class ExecutorError(RuntimeError):
@@ -131,32 +137,99 @@ class Executor(Protocol):
 
 def perform(work: Work, tools: Tools) -> Iterator[Drawn | Scored | Failed]:
     """Draw and score, and report; whatever goes wrong in it is reported, not raised."""
-    began = time.monotonic()
+    began, before = time.monotonic(), _counts(tools.sampler)
     try:
         if work.images:
             batches = in_batches(work.plan, work.images)
         else:
-            before = _counts(tools.sampler)
             batches = draw(tools.sampler, work.action, work.plan)
-            yield Drawn(
-                work.key,
-                all_images(batches),
-                drawn_with(tools.sampler),
-                counts={n: c - before[n] for n, c in _counts(tools.sampler).items()},
-            )
+    except _WRONG as error:
+        yield _not_drawn(work, error)
+        return
+    yield from _report(work, tools, batches, _Spent(began, before))
 
-        def baseline(prompt: str) -> Sequence["Image"]:
-            return work.hand[prompt] if prompt in work.hand else own_images(batches, prompt)
 
-        scene = Scene(work.action, work.references, baseline)
-        reporters = tools.reporters if work.with_reporters else {}
+def perform_all(works: Sequence[Work], tools: Tools) -> Iterator[Drawn | Scored | Failed]:
+    """Do several pieces of work; what can be drawn in one batch is drawn in one.
+
+    Where that fails, each is drawn alone, so that a failure is of the one whose it is.
+    """
+    sampler = tools.sampler
+    for group in _groups(works):
+        began, before = time.monotonic(), _counts(tools.sampler)
+        batches = None
+        if len(group) > 1 and isinstance(sampler, Batching):
+            batches = _together(group, sampler)
+        if batches is None:
+            for work in group:
+                yield from perform(work, tools)
+            continue
+        share = (time.monotonic() - began) / len(group)
+        for work, own in zip(group, batches, strict=True):
+            yield from _report(work, tools, own, _Spent(time.monotonic() - share, before))
+            before = _counts(tools.sampler)  # what was counted goes with the first
+
+
+def _groups(works: Sequence[Work]) -> list[list[Work]]:
+    """Split work into what can be drawn in one batch, in order."""
+    groups: list[list[Work]] = []
+    for work in works:
+        last = groups[-1][-1] if groups else None
+        drawn = work.images or (last and last.images)
+        if last and not drawn and can_be_together(last.action, work.action):
+            groups[-1].append(work)
+        else:
+            groups.append([work])
+    return groups
+
+
+def _together(works: Sequence[Work], sampler: Batching) -> list[list[Batch]] | None:
+    """Draw several in one batch; None where that is not possible."""
+    try:
+        return draw_together(sampler, [w.action for w in works], [w.plan for w in works])
+    except _WRONG as error:
+        said = (len(works), type(error).__name__, error)
+        _log.warning("%d trials cannot be drawn together, each is drawn alone: %s: %s", *said)
+        return None
+
+
+@dataclass(frozen=True)
+class _Spent:
+    began: float
+    counts: Mapping[str, int]
+    """Of the sampler before it drew."""
+
+
+def _report(
+    work: Work, tools: Tools, batches: Sequence[Batch], spent: _Spent
+) -> Iterator[Drawn | Scored | Failed]:
+    """Report images that were drawn, or were there before, and score them."""
+    if not work.images:
+        counts = {n: c - spent.counts[n] for n, c in _counts(tools.sampler).items()}
+        with_ = drawn_with(tools.sampler)
+        yield Drawn(work.key, all_images(batches), with_, counts=counts)
+
+    def baseline(prompt: str) -> Sequence["Image"]:
+        return work.hand[prompt] if prompt in work.hand else own_images(batches, prompt)
+
+    scene = Scene(work.action, work.references, baseline)
+    reporters = tools.reporters if work.with_reporters else {}
+    try:
         values = score_values({**tools.objectives, **reporters}, batches, scene)
     except ObjectiveError as error:
         yield Failed(work.key, str(error))
-    except (RuntimeError, ValueError, MemoryError) as error:  # out of device memory included
-        yield Failed(work.key, f"drawing failed with {type(error).__name__}: {error}")
+    except _WRONG as error:
+        yield _not_drawn(work, error)
     else:
-        yield Scored(work.key, values, None if work.images else time.monotonic() - began)
+        yield Scored(work.key, values, None if work.images else time.monotonic() - spent.began)
+
+
+_WRONG = (RuntimeError, ValueError, MemoryError)
+"""What drawing raises; out of device memory is among it."""
+
+
+def _not_drawn(work: Work, error: Exception) -> Failed:
+    return Failed(work.key, f"drawing failed with {type(error).__name__}: {error}")
 
 
 def drawn_with(sampler: Sampler) -> Environment | None:

@@ -8,11 +8,10 @@ from fabricbo.sampler.checkpoints import Checkpoint, load_pipeline  # noqa: E402
 from fabricbo.sampler.features import FeatureCache  # noqa: E402
 from fabricbo.sampler.feedback import feedback, guided_noise, shared_feedback  # noqa: E402
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share  # noqa: E402
-from fabricbo.sampler.sampler import Drawing, FabricSampler, SamplerOptions  # noqa: E402
+from fabricbo.sampler.sampler import FabricSampler, SamplerOptions  # noqa: E402
 
 __all__ = [
     "Checkpoint",
-    "Drawing",
     "FabricSampler",
     "FeatureCache",
     "FeedbackInputs",

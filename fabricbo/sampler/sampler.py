@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from fabricbo.protocols import Environment
+from fabricbo.protocols import Drawing, Environment
 from fabricbo.records import Action, FabricParams
 from fabricbo.sampler.environment import environment_of
 from fabricbo.sampler.features import FeatureCache
@@ -57,26 +57,6 @@ class SamplerOptions:
             raise ValueError(f"reference_noise must be fixed or fresh, got {self.reference_noise}")
         if self.reference_fit not in ("stretch", "crop"):
             raise ValueError(f"reference_fit must be stretch or crop, got {self.reference_fit}")
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """What `FabricSampler` draws of one action."""
-
-    action: Action
-    prompt: str | Sequence[str]
-    """One for all images, or one for each."""
-    seeds: Sequence[int]
-    """At least one, each at least 0, below 2**63."""
-
-    @property
-    def prompts(self) -> list[str]:
-        """One for each image, words left out as the action says.
-
-        Raises:
-            ValueError: no seed, or not as many prompts as seeds.
-        """
-        return _prompts(self.prompt, self.seeds, self.action.params.prompt_dropout)
 
 
 class FabricSampler:
@@ -153,7 +133,7 @@ class FabricSampler:
         Raises:
             ValueError: they differ in these, or as for a single one.
         """
-        prompts = [prompt for drawing in drawings for prompt in drawing.prompts]
+        prompts = [prompt for drawing in drawings for prompt in _prompts(drawing)]
         seeds = [seed for drawing in drawings for seed in drawing.seeds]
         negative = self.options.negative_prompt
         shares = [Share(len(d.seeds), d.action.params, self._inputs(d.action)) for d in drawings]
@@ -222,12 +202,15 @@ class FabricSampler:
         return embeds, {"text_embeds": pooled[1]} if pooled else {}
 
 
-def _prompts(prompt: str | Sequence[str], seeds: Sequence[int], dropout: float) -> list[str]:
+def _prompts(drawing: Drawing) -> list[str]:
+    """Return one for each image, words left out as the action says."""
+    prompt, seeds = drawing.prompt, drawing.seeds
     if not seeds:
         raise ValueError("drawing needs at least one seed, got none")
     prompts = [prompt] * len(seeds) if isinstance(prompt, str) else list(prompt)
     if len(prompts) != len(seeds):
         raise ValueError(f"expected one prompt a seed, got {len(prompts)} for {len(seeds)} seeds")
+    dropout = drawing.action.params.prompt_dropout
     return [drop_words(text, dropout, seed) for text, seed in zip(prompts, seeds, strict=True)]
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from fabricbo.protocols import Environment
+from fabricbo.protocols import Drawing, Environment
 from fabricbo.records import Action
 from fabricbo.sampler.sampler import FabricSampler
 
@@ -34,12 +34,20 @@ class ThreadTunedSampler:
         self, action: Action, prompt: str | Sequence[str], seeds: Sequence[int]
     ) -> list[Image.Image]:
         """Draw one image for each seed, with the number of threads that was fastest lately."""
+        self._tune(len(seeds))
+        return self._sampler(action, prompt, seeds)
+
+    def together(self, drawings: Sequence[Drawing]) -> list[list[Image.Image]]:
+        """Draw images of several actions in one batch."""
+        self._tune(sum(len(drawing.seeds) for drawing in drawings))
+        return self._sampler.together(drawings)
+
+    def _tune(self, images: int) -> None:
         if self._most > 1 and time.monotonic() - self._measured >= REMEASURE_SECONDS:
-            seconds = {n: self._pass_seconds(n, len(seeds)) for n in (1, self._most)}
+            seconds = {n: self._pass_seconds(n, images) for n in (1, self._most)}
             torch.set_num_threads(min(seconds, key=lambda n: seconds[n]))
             self._measured = time.monotonic()
             _log.info("seconds for a U-Net pass by threads: %s", seconds)
-        return self._sampler(action, prompt, seeds)
 
     @property
     def counts(self) -> Mapping[str, int]:
