@@ -21,7 +21,9 @@ LEVELS = {32: ((1024, 40), (256, 80), (64, 160)), 64: ((4096, 40), (1024, 80), (
 HEADS = 8
 
 
-def seconds(tokens: int, channels: int, references: int, images: int, rounds: int, device: str):
+def seconds(
+    tokens: int, channels: int, references: int, images: int, rounds: int, device: str
+) -> dict[str, float]:
     """Return the median seconds of each form, after a look at their results."""
     generator = torch.Generator().manual_seed(0)
 

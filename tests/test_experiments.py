@@ -93,6 +93,14 @@ def test_bench_resume() -> None:
         assert 0 < seconds["all but imports"] < seconds["the whole process"]
 
 
+def test_bench_attention() -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "experiments.bench_attention", "--smoke"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    heading, _, row = done.stdout.splitlines()
+    assert heading.endswith("masked | widened | merged |")
+    assert row.startswith("| 64 | 40 | 1 | 2 |")
+
+
 def test_bench_sampler() -> None:
     command = [sys.executable, "-W", "ignore", "-m", "experiments.bench_sampler"]
     done = subprocess.run(
