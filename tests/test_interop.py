@@ -163,11 +163,13 @@ def test_comfyui_tells_it_back(recipe) -> None:
     read = read_workflow(json.loads(json.dumps(workflow.value))).value
     assert (read.prompt, read.negative_prompt) == (recipe.prompt, recipe.negative_prompt)
     assert (read.seed, read.size) == (recipe.seed, recipe.size)
-    disliked = min(recipe.params.max_weight * recipe.params.neg_scale, 1.0)
-    assert read.params.max_weight * read.params.neg_scale == pytest.approx(disliked, rel=1e-9)
+    params = recipe.params
     assert read.disliked == recipe.disliked
-    if recipe.params.max_weight > 0:
-        assert read.params.max_weight == min(recipe.params.max_weight, 1.0)
+    if recipe.disliked:
+        disliked = min(params.max_weight * params.neg_scale, 1.0)
+        assert read.params.max_weight * read.params.neg_scale == pytest.approx(disliked, rel=1e-9)
+    if recipe.liked and params.max_weight > 0:
+        assert read.params.max_weight == min(params.max_weight, 1.0)
         assert read.liked == recipe.liked
     if recipe.solver.comfyui and recipe.solver.passes == "one":
         last = read.passes - 1
@@ -180,10 +182,19 @@ def test_what_comfyui_cannot_do_is_named() -> None:
     recipe = with_params(min_weight=0.1, max_weight=1.5, feedback_end=1.0, feedback_start=0.5)
     notes = FORMS["comfyui"](recipe).notes
     assert notes == (
+        "the smaller kind of references is filled up with zeros there, which weaken it",
         "min_weight has no counterpart there: no feedback outside the window",
         "weights end at 1 there: 1.5 of liked references became 1",
         "its nodes give the last step, at timestep 0, no feedback",
     )
+
+
+def test_no_references_have_no_weight_in_comfyui() -> None:
+    """Else zeros would stand in for them."""
+    for recipe, weight in ((replace(PLAIN, disliked=()), "neg"), (replace(PLAIN, liked=()), "pos")):
+        nodes = comfyui_workflow(recipe).value.values()
+        inputs = next(n["inputs"] for n in nodes if n["class_type"] == "KSamplerFABRICAdv")
+        assert (inputs[f"{weight}_weight"], f"{weight}_latents" in inputs) == (0.0, False)
 
 
 def patched(**sampler) -> dict:

@@ -60,6 +60,9 @@ def test_the_same_numbers_mean_other_steps() -> None:
     assert len(active_by_timestep(classic, euler(20, Spacing.LINEAR))) == 16
     assert len(active_by_timestep(classic, euler(20, Spacing.KARRAS))) == 12
     assert len(ours(classic, 20)) == 17
+    for spacing in (Spacing.LINEAR, Spacing.KARRAS):
+        table = comfyui_timetable(None, spacing, 20)
+        assert len(active_in_comfyui((0, int(20 * 0.8)), table.steps, table.passes)) == 16
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)

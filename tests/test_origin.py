@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fabricbo.imagefiles import decode_image, png_texts
+from fabricbo.interop.webui_text import read_webui_text
 from fabricbo.records import FabricParams, TrialStatus
 from fabricbo.study.images import images_of
 from fabricbo.study.origin import Origin, png_info, png_texts_of
-from fabricbo.interop.webui_text import read_webui_text
 from tests.fakes import ColourSampler, fake_study
 from tests.files import file_of
 from tests.test_webui_text import TEXTS

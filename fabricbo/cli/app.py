@@ -380,7 +380,8 @@ def convert(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A study, or a file: an image by fabricbo, WebUI or ComfyUI, a preset, a workflow",
+            help="A study, or a file: an image by fabricbo, WebUI or ComfyUI, a preset, a "
+            "workflow, a configuration.",
         ),
     ],
     to: Annotated[str, typer.Option(help="webui, comfyui, diffusers, authors or fabricbo.")],
@@ -389,7 +390,8 @@ def convert(
         str | None, typer.Option(help="Whom to draw with there, such as 'DPM++ 2M'.")
     ] = None,
     schedule: Annotated[
-        str | None, typer.Option(help="Of that sampler, by WebUI's names, such as Karras.")
+        str | None,
+        typer.Option(help="Of that sampler, by WebUI's names, such as Karras; else Uniform."),
     ] = None,
     references: Annotated[
         Path | None, typer.Option(help="Folder of the references; else beside the file.")

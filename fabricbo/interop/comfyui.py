@@ -154,8 +154,10 @@ def _sampler_inputs(recipe: Recipe) -> tuple[dict[str, Any], tuple[str, ...]]:
         "sampler_name": name,
         "scheduler": next(key for key, value in SCHEDULERS.items() if value is spacing),
         "denoise": 1.0,
-        "pos_weight": _capped(params.max_weight, "liked", notes),
-        "neg_weight": _capped(params.max_weight * params.neg_scale, "disliked", notes),
+        "pos_weight": _capped(params.max_weight, recipe.liked, "liked", notes),
+        "neg_weight": _capped(
+            params.max_weight * params.neg_scale, recipe.disliked, "disliked", notes
+        ),
         "feedback_start": start,
         "feedback_end": end,
     }
@@ -186,16 +188,24 @@ def comfyui_steps(
     return window, tuple(notes)
 
 
-def _capped(weight: float, verdict: str, notes: list[str]) -> float:
+def _capped(weight: float, names: tuple[str, ...], verdict: str, notes: list[str]) -> float:
+    """Return a weight that the nodes take; 0 without references, whose place zeros would take."""
+    if not names:
+        return 0.0
     if weight > MOST_WEIGHT:
         notes.append(f"weights end at 1 there: {weight:g} of {verdict} references became 1")
     return min(weight, MOST_WEIGHT)
 
 
 def _lost(recipe: Recipe) -> tuple[str, ...]:
+    numbers = len(recipe.liked), len(recipe.disliked)
+    uneven = 0 < min(numbers) < max(numbers)
+    # fabric/fabric.py, modified_attn1: as many tokens are made of both kinds.
+    zeros = ("the smaller kind of references is filled up with zeros there, which weaken it",)
     outside = recipe.params.min_weight > 0 and len(recipe.active) < recipe.passes
     lost = ("min_weight has no counterpart there: no feedback outside the window",)
     return (
+        *(zeros if uneven else ()),
         *(lost if outside else ()),
         *scale_notes(recipe),
         *common_notes(recipe),

@@ -27,6 +27,11 @@ def recipe_of_trial(study: Study, trial: Trial) -> Converted[Recipe]:
         notes.append(f"the first of {len(study.settings.prompts)} prompts was taken")
     if checkpoint.lora is not None:
         notes.append(f"the LoRA {checkpoint.lora.name} is to be added by hand")
+    if (checkpoint.reference_noise, checkpoint.reference_fit) != ("fixed", "stretch"):
+        notes.append(
+            f"references had {checkpoint.reference_noise} noise and were fitted by "
+            f"{checkpoint.reference_fit}: set that by hand, where it can be set"
+        )
     return Converted(recipe, tuple(notes))
 
 
