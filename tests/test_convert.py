@@ -67,7 +67,10 @@ def test_json_has_all_of_it(study) -> None:
     nodes = json.loads(said["files"]["workflow.json"]).values()
     sampler = next(n["inputs"] for n in nodes if n["class_type"] == "KSamplerFABRICAdv")
     assert (sampler["feedback_start"], sampler["feedback_end"]) == (0, 17)
-    assert said["notes"] == ["the first of 2 prompts was taken"]
+    assert said["notes"] == [
+        "the first of 2 prompts was taken",
+        "the bundled checkpoint is fabricbo's own: draw with another one there",
+    ]
 
 
 FOLDERS = {
@@ -173,7 +176,7 @@ def test_another_sampler_does_the_same_steps(study) -> None:
     ("words", "message"),
     [
         (("--to", "invoke"), "--to must be one of webui, comfyui"),
-        (("--to", "webui", "--trial", 99), "no such trial; there: 0 to 3"),
+        (("--to", "webui", "--trial", 99), "the study has no trial 99; there: 0 to 3"),
         (("--to", "webui", "--sampler", "Eular"), "no sampler is called 'Eular'"),
         (("--to", "webui", "--schedule", "Karras"), "--schedule needs a --sampler"),
         (("--to", "webui", "--sampler", "Euler", "--schedule", "x"), "schedule must be one of"),
@@ -203,6 +206,11 @@ def test_bad_files_are_told(tmp_path, name, data, message) -> None:
     assert convert(tmp_path / "none.png", "--to", "webui").exit_code == 1
     trial = convert(tmp_path / name, "--to", "webui", "--trial", 1)
     assert "--trial is about a study" in notes(trial)
+
+
+def test_a_study_without_a_best_trial_says_so(tmp_path) -> None:
+    done = convert(fake_study(tmp_path).folder, "--to", "webui")
+    assert (done.exit_code, "has no best trial yet" in notes(done)) == (1, True)
 
 
 def test_nothing_reaches_the_terminal_as_a_command(tmp_path) -> None:
@@ -259,8 +267,14 @@ def test_the_program_draws_what_we_draw(tmp_path, monkeypatch) -> None:
     ("recipe", "line"),
     [
         (PLAIN, "EulerDiscreteScheduler.from_config(pipeline.scheduler.config, use_karras_sigmas"),
-        (replace(PLAIN, checkpoint="v1.ckpt"), "from_single_file(\n    'v1.safetensors', dtype"),
-        (replace(PLAIN, checkpoint="art/x"), "from_pretrained(\n    'art/x', use_safetensors=True"),
+        (
+            replace(PLAIN, checkpoint="v1.ckpt"),
+            "from_single_file(\n    'v1.safetensors',\n    dtype",
+        ),
+        (
+            replace(PLAIN, checkpoint="art/x"),
+            "from_pretrained(\n    'art/x',\n    use_safetensors=True",
+        ),
         (replace(PLAIN, prompt='"""\n\u202e'), 'PROMPT = \'"""\\n\\u202e\''),
     ],
 )

@@ -138,7 +138,7 @@ def test_what_the_plug_in_cannot_do_is_named(recipe, note) -> None:
 
 def test_nothing_is_lost_where_nothing_is() -> None:
     assert FORMS["webui"](PLAIN).notes == ()
-    assert FORMS["diffusers"](replace(PLAIN, checkpoint="demo", solver=None)).notes == ()
+    assert FORMS["diffusers"](replace(PLAIN, checkpoint="art/x", solver=None)).notes == ()
 
 
 def test_references_are_a_preset() -> None:
@@ -272,7 +272,8 @@ def test_the_authors_tell_it_back(recipe) -> None:
 
 
 def test_what_the_authors_cannot_do_is_named() -> None:
-    recipe = replace(with_params(neg_bottleneck_scale=0.5), size=(640, 512))
+    recipe = with_params(neg_bottleneck_scale=0.5)
+    recipe = replace(recipe, size=(640, 512), checkpoint="art/x")
     assert authors_config(recipe).notes == (
         "run_single.py hands over no bottleneck scales: call generate with "
         "pos_bottleneck_scale=1, neg_bottleneck_scale=0.5",

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,10 +80,7 @@ def _read(source: str, storage: Path, asked: Conversion) -> tuple[Converted[Reci
         return _read_trial(source, storage, asked)
     if asked.trial is not None:
         raise ValueError("--trial is about a study; this is a file")
-    try:
-        read = _read_image(file) if file.suffix.lower() in SUFFIXES else _read_text(file)
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
+    read = _read_image(file) if file.suffix.lower() in SUFFIXES else _read_text(file)
     folders = [file.parent, file.parent.parent] if asked.references is None else [asked.references]
     return read, _in_folders(folders)
 
@@ -92,8 +90,9 @@ def _read_trial(name: str, storage: Path, asked: Conversion) -> tuple[Converted[
     trials = {trial.index: trial for trial in study.trials}
     trial = study.best() if asked.trial is None else trials.get(asked.trial)
     if trial is None:
-        known = "none yet" if not trials else f"0 to {max(trials)}"
-        raise ValueError(f"the study has no such trial; there: {known}")
+        wanted = "best trial yet" if asked.trial is None else f"trial {asked.trial}"
+        there = f"; there: 0 to {max(trials)}" if trials else ""
+        raise ValueError(f"the study has no {wanted}{there}")
     used = (*trial.action.liked, *trial.action.disliked)
     images = {origin.reference_name(reference.id): reference.image for reference in used}
     return recipe_of_trial(study, trial), images.get
@@ -103,15 +102,25 @@ def _read_image(file: Path) -> Converted[Recipe]:
     """Read our own text of an image, which is exact, or else that of another program."""
     data = read_file(file)
     texts = png_texts(data, str(file))
-    if origin.KEY not in texts:
-        return read_texts(texts)
-    size = decode_image(data, str(file)).size
-    return Converted(recipe_of(Origin.from_text(texts[origin.KEY]), size))
+    with _about(file):
+        if origin.KEY not in texts:
+            return read_texts(texts)
+        found = Origin.from_text(texts[origin.KEY])
+    return Converted(recipe_of(found, decode_image(data, str(file)).size))
 
 
 def _read_text(file: Path) -> Converted[Recipe]:
-    with file.open("rb") as stream:
+    with _about(file), file.open("rb") as stream:
         return read_data(stream.read(MAX_BYTES + 1), file.suffix.lower())
+
+
+@contextmanager
+def _about(file: Path) -> Iterator[None]:
+    """Say which file it is that something is wrong with."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
 
 
 def _in_folders(folders: Sequence[Path]) -> Finder:
@@ -152,7 +161,8 @@ def _safe(name: str, taken: set[str]) -> str:
     stem = Path(name.replace("\\", "/")).stem
     base = _STRANGE.sub("_", stem)[:_LONGEST] or "reference"
     candidates = (base if i == 0 else f"{base}-{i}" for i in range(len(taken) + 1))
-    return next(f"{one}.png" for one in candidates if f"{one}.png" not in taken)
+    known = {name.casefold() for name in taken}  # some file systems tell no case
+    return next(f"{one}.png" for one in candidates if f"{one}.png".casefold() not in known)
 
 
 def _missing(images: Mapping[str, "Image | None"]) -> list[str]:
@@ -180,7 +190,7 @@ def _write(form: Form, recipe: Recipe, images: Mapping[str, "Image | None"], out
 
 def _say(form: Form, out: Path | None, notes: Sequence[str]) -> None:
     if out is None:
-        print(plain(next(iter(form.files.values()))))
+        print(plain(next(iter(form.files.values()))).rstrip("\n"))
     else:
         for name in [*form.files, *form.where]:
             if name in form.where and (out / name).exists():

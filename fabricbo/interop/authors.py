@@ -12,6 +12,8 @@ from fabricbo.interop.quoting import quoted
 from fabricbo.interop.recipe import (
     Converted,
     Recipe,
+    bundled_notes,
+    checkpoint_of,
     common_notes,
     file_names,
     number,
@@ -40,12 +42,12 @@ _SIZE = (512, 512)
 
 def authors_config(recipe: Recipe) -> Converted[dict[str, Any]]:
     """Return the configuration, as `single_round.yaml` has it."""
-    params, name = recipe.params, recipe.checkpoint
-    is_file = name.endswith((".safetensors", ".ckpt"))
+    params, name = recipe.params, checkpoint_of(recipe).value
+    is_file = name.endswith(".safetensors")
     config: dict[str, Any] = {
         "model_version": "1.5",
         "model_ckpt": name if is_file else None,
-        "model_name": None if is_file or not name else name,
+        "model_name": None if is_file else name,
         "prompt": recipe.prompt,
         "negative_prompt": recipe.negative_prompt,
         "liked": list(recipe.liked),
@@ -59,7 +61,8 @@ def authors_config(recipe: Recipe) -> Converted[dict[str, Any]]:
 
 
 def _lost(recipe: Recipe) -> tuple[str, ...]:
-    params, notes = recipe.params, list(common_notes(recipe))
+    params = recipe.params
+    notes = [*common_notes(recipe), *checkpoint_of(recipe).notes, *bundled_notes(recipe)]
     scales = (params.pos_bottleneck_scale, params.neg_bottleneck_scale)
     if scales != (1, 1):
         notes.append(

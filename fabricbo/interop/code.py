@@ -19,9 +19,10 @@ _PROGRAM = '''\
 from pathlib import Path
 
 import torch
-{imports}
+from diffusers import {classes}
+
 from fabricbo import FabricParams
-from fabricbo.imagefiles import open_image, pixel_hash
+{demo}from fabricbo.imagefiles import open_image, pixel_hash
 from fabricbo.sampler import FeedbackInputs, ReferenceLatent, feedback
 from fabricbo.sampler.references import encode, resize
 
@@ -66,6 +67,9 @@ for seed, image in zip(SEEDS, images):
 '''
 
 
+_DEMO = "from fabricbo.demo import checkpoint_folder\n"
+
+
 def diffusers_code(recipe: Recipe) -> str:
     """Return a program that draws a recipe; prompt dropout is left out.
 
@@ -73,7 +77,8 @@ def diffusers_code(recipe: Recipe) -> str:
     """
     scheduler = "" if recipe.solver is None else recipe.solver.diffusers
     return _PROGRAM.format(
-        imports=_imports(recipe, scheduler),
+        classes=", ".join(sorted({"StableDiffusionPipeline", scheduler} - {""})),
+        demo=_DEMO if recipe.checkpoint == "demo" else "",
         prompt=ascii(recipe.prompt),
         negative_prompt=ascii(recipe.negative_prompt),
         seeds=list(recipe.seeds or (0,)),
@@ -86,12 +91,6 @@ def diffusers_code(recipe: Recipe) -> str:
     )
 
 
-def _imports(recipe: Recipe, scheduler: str) -> str:
-    names = ", ".join(sorted({"StableDiffusionPipeline", scheduler} - {""}))
-    demo = "\nfrom fabricbo.demo import checkpoint_folder" if recipe.checkpoint == "demo" else ""
-    return f"from diffusers import {names}\n{demo}"
-
-
 def _params(params: FabricParams) -> str:
     values = params.to_json()
     del values["prompt_dropout"]
@@ -100,11 +99,13 @@ def _params(params: FabricParams) -> str:
 
 def _load(recipe: Recipe) -> str:
     name = checkpoint_of(recipe).value
-    safe = "dtype=dtype, safety_checker=None, requires_safety_checker=False"
-    if name.endswith(".safetensors"):
-        return f"from_single_file(\n    {name!a}, {safe}\n)"
     source = "checkpoint_folder()" if name == "demo" else ascii(name)
-    return f"from_pretrained(\n    {source}, use_safetensors=True, {safe}\n)"
+    options = ["dtype=dtype", "safety_checker=None", "requires_safety_checker=False"]
+    how = "from_single_file"
+    if not name.endswith(".safetensors"):
+        how, options = "from_pretrained", ["use_safetensors=True", *options]
+    given = "".join(f"    {one},\n" for one in (source, *options))
+    return f"{how}(\n{given})"
 
 
 def _scheduler(recipe: Recipe, name: str) -> str:

@@ -14,6 +14,7 @@ from fabricbo.interop.recipe import (
     Converted,
     Form,
     Recipe,
+    bundled_notes,
     common_notes,
     prompt_notes,
     scale_notes,
@@ -210,6 +211,7 @@ def _lost(recipe: Recipe) -> tuple[str, ...]:
         *scale_notes(recipe),
         *common_notes(recipe),
         *prompt_notes(recipe, "ComfyUI"),
+        *bundled_notes(recipe),
     )
 
 

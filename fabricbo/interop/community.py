@@ -11,6 +11,7 @@ from typing import Any
 from fabricbo.interop.recipe import (
     Converted,
     Recipe,
+    bundled_notes,
     common_notes,
     file_names,
     number,
@@ -61,7 +62,7 @@ def community_arguments(recipe: Recipe) -> Converted[dict[str, Any]]:
         "height": height,
         **settings,
     }
-    notes = list(common_notes(recipe))
+    notes = [*common_notes(recipe), *bundled_notes(recipe)]
     if recipe.solver is not None and recipe.solver.diffusers in _SCALED:
         notes.append(
             f"under {recipe.solver.diffusers} it does not scale references as the U-Net expects; "

@@ -115,6 +115,12 @@ def common_notes(recipe: Recipe) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def bundled_notes(recipe: Recipe) -> tuple[str, ...]:
+    """Say that programs without fabricbo lack its own checkpoint."""
+    own = "the bundled checkpoint is fabricbo's own: draw with another one there"
+    return (own,) if recipe.checkpoint == "demo" else ()
+
+
 def number(data: Mapping[str, Any], name: str, default: float) -> float:
     """Return a finite number of data from outside.
 

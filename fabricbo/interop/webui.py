@@ -12,6 +12,7 @@ from fabricbo.interop.recipe import (
     Converted,
     Form,
     Recipe,
+    bundled_notes,
     common_notes,
     prompt_notes,
     scale_notes,
@@ -172,7 +173,8 @@ def webui_text(recipe: Recipe) -> Converted[str]:
     """
     settings = webui_settings(recipe)
     said = WebuiText(recipe.prompt, recipe.negative_prompt, settings.value)
-    return Converted(write_webui_text(said), (*settings.notes, *prompt_notes(recipe, "WebUI")))
+    others = (*prompt_notes(recipe, "WebUI"), *bundled_notes(recipe))
+    return Converted(write_webui_text(said), (*settings.notes, *others))
 
 
 def preset(recipe: Recipe) -> str:

@@ -17,8 +17,6 @@ Window = tuple[float, float]
 _DIGITS = 17
 _MARGIN = 0.05
 """Share of an interval kept from its ends: theirs is computed in single precision."""
-
-
 _NUDGE = 1e-6
 """From a timestep that cannot be told from its neighbour: the plug-in is off where start is end."""
 
