@@ -192,8 +192,8 @@ def _say(form: Form, out: Path | None, notes: Sequence[str]) -> None:
     if out is None:
         print(plain(next(iter(form.files.values()))).rstrip("\n"))
     else:
-        for name in [*form.files, *form.where]:
-            if name in form.where and (out / name).exists():
+        for name in form.where:
+            if (out / name).exists():
                 _log.print(f"{out / name}: {form.where[name]}", soft_wrap=True)
     for note in notes:
         _log.print(f"note: {plain(note)}", soft_wrap=True)

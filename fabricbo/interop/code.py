@@ -13,18 +13,19 @@ _SPACINGS = {
 }
 """Options of diffusers' schedulers."""
 
+# fabricbo comes before diffusers: it sees to a torchvision that does not fit torch.
 _PROGRAM = '''\
 """Draws with feedback from references: plain diffusers and fabricbo's `feedback`."""
 
 from pathlib import Path
 
 import torch
-from diffusers import {classes}
-
 from fabricbo import FabricParams
 {demo}from fabricbo.imagefiles import open_image, pixel_hash
 from fabricbo.sampler import FeedbackInputs, ReferenceLatent, feedback
 from fabricbo.sampler.references import encode, resize
+
+from diffusers import {classes}
 
 PROMPT = {prompt}
 NEGATIVE_PROMPT = {negative_prompt}
