@@ -99,6 +99,14 @@ class FabricParams:
                 f"got {self.feedback_start} > {self.feedback_end}"
             )
 
+    def window(self, steps: int) -> range:
+        """Return which of `steps` denoising steps lie in the feedback window, both ends included.
+
+        The authors' own rounding; where a scheduler has several timesteps a step, these count.
+        """
+        first, last = round(steps * self.feedback_start), round(steps * self.feedback_end)
+        return range(first, max(min(last + 1, steps), first))
+
     def to_json(self) -> dict[str, float]:
         """Return the fields as a JSON object."""
         return {name: getattr(self, name) for name in PARAMETER_NAMES}

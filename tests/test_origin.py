@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fabricbo.imagefiles import decode_image, png_texts
+from fabricbo.interop.webui_text import read_webui_text
 from fabricbo.records import FabricParams, TrialStatus
 from fabricbo.study.images import images_of
 from fabricbo.study.origin import Origin, png_info, png_texts_of
-from fabricbo.study.webui_text import read_webui_text
 from tests.fakes import ColourSampler, fake_study
 from tests.files import file_of
 from tests.test_webui_text import TEXTS
@@ -105,9 +105,10 @@ def test_the_texts_are_what_the_documents_say() -> None:
     origin = replace(PLAIN, drawn_with={**PLAIN.drawn_with, **karras})
     assert png_texts_of(origin, (64, 64))["parameters"] == (
         "a cat\nNegative prompt: blurry\nSteps: 20, Sampler: Euler, Schedule type: Karras, "
-        "CFG scale: 7.5, Seed: 3, Size: 64x64, Model: demo, fabric_start: 0, fabric_end: 0.8, "
+        "CFG scale: 7.5, Seed: 3, Size: 64x64, Model: demo, fabric_start: 0, fabric_end: 0.99, "
         "fabric_min_weight: 0, fabric_max_weight: 0.8, fabric_neg_scale: 0.5, fabric_pos_images: "
-        '["ab.png"], fabric_neg_images: [], fabric_feedback_during_high_res_fix: False'
+        '["ab.png"], fabric_neg_images: [], fabric_feedback_during_high_res_fix: False, '
+        "fabric_tome_enabled: False"
     )
 
 

@@ -171,6 +171,10 @@ def test_weight_negative_or_not_finite_is_named(name: str, value, message: str) 
         ({"denoising_steps": 10**400}, "denoising_steps must be finite"),
         ({"prompt_dropout": [0, 1]}, "prompt_dropout must be below 1"),
         ({"parameters": 3}, "parameters must be a table, got 3"),
+        ({"hand": {"strength": 1}}, "unknown parameter 'strength'; known are feedback_start"),
+        ({"hand": {"max_weight": 2}}, "hand.max_weight is 2, outside of what max_weight may be"),
+        ({"hand": {"max_weight": 1}, "max_weight": 0.5}, "but max_weight is fixed at 0.5"),
+        ({"hand": {"denoising_steps": 20.5}}, "denoising_steps must be a whole number"),
     ],
     ids=str,
 )
@@ -223,6 +227,15 @@ def test_parameters_can_be_given_in_python() -> None:
 def test_start_fixed_beyond_the_classic_end_moves_the_hand_window() -> None:
     hand = SpaceSettings.model_validate({"feedback_start": 0.9}).to_space().hand
     assert (hand.feedback_start, hand.feedback_end) == (0.9, 0.9)
+
+
+def test_the_search_begins_at_hand_settings() -> None:
+    given = {"hand": {"max_weight": 0.3, "feedback_start": 0.9, "denoising_steps": 10}}
+    space = SpaceSettings.model_validate(given).to_space()
+    assert space.domains == DEFAULT_DOMAINS
+    assert space.hand == FabricParams(
+        feedback_start=0.9, feedback_end=0.9, max_weight=0.3, denoising_steps=10
+    )
 
 
 def test_defaults_are_the_default_space_and_hand_settings() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabricbo.study.webui_text import WebuiText, read_webui_text, write_webui_text
+from fabricbo.interop.webui_text import WebuiText, read_webui_text, write_webui_text
 
 NASTY = st.sampled_from(
     [

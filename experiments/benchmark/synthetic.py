@@ -206,10 +206,9 @@ def _profiles(rng: np.random.Generator) -> Vector:
 
 def _weights(params: FabricParams) -> Vector:
     """Return the feedback weight at each step."""
-    steps = np.arange(STEPS)
-    first, last = round(STEPS * params.feedback_start), round(STEPS * params.feedback_end)
-    inside = (first <= steps) & (steps <= last)
-    return np.where(inside, params.max_weight, params.min_weight).astype(np.float64)
+    weights = np.full(STEPS, params.min_weight, dtype=np.float64)
+    weights[list(params.window(STEPS))] = params.max_weight
+    return weights
 
 
 SHAPES = {

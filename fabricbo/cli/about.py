@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 
 from fabricbo.imagefiles import decode_image, pixel_hash, png_texts, read_file
-from fabricbo.study import origin, webui_text
+from fabricbo.interop import webui_text
+from fabricbo.interop.webui_text import WebuiText, read_webui_text
+from fabricbo.study import origin
 from fabricbo.study.origin import Origin
-from fabricbo.study.webui_text import WebuiText, read_webui_text
 
 _console = Console(highlight=False, markup=False, emoji=False)
 _log = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -40,7 +41,7 @@ def print_origins(files: Sequence[Path], *, as_json: bool) -> None:
         try:
             found.append(read_about(file))
         except (ValueError, OSError) as error:
-            _log.print(f"error: {_plain(str(error))}", soft_wrap=True)
+            _log.print(f"error: {plain(str(error))}", soft_wrap=True)
             failed = True
     if as_json:
         print(json.dumps({"images": [_json(one) for one in found]}, allow_nan=False))
@@ -76,12 +77,12 @@ def _print(one: About) -> None:
         said = one.webui
         rows = {"prompt": said.prompt, "negative prompt": said.negative_prompt, **said.settings}
     else:
-        _console.print(f"{_plain(str(one.file))} does not say how it was drawn", soft_wrap=True)
+        _console.print(f"{plain(str(one.file))} does not say how it was drawn", soft_wrap=True)
         return
-    _console.print(_plain(str(one.file)), soft_wrap=True)
+    _console.print(plain(str(one.file)), soft_wrap=True)
     for name, value in rows.items():
         if value:
-            _console.print(f"  {_plain(name)}: {_plain(value)}", soft_wrap=True)
+            _console.print(f"  {plain(name)}: {plain(value)}", soft_wrap=True)
     if one.changed:
         _console.print("  it was changed since: this is about other pixels", soft_wrap=True)
 
@@ -106,7 +107,7 @@ def _flat(values: object) -> str:
     return json.dumps(values, ensure_ascii=False) if values else ""
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return a text without what a terminal would take for commands."""
     return "".join(
         sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text

@@ -372,3 +372,41 @@ def about(
     from fabricbo.cli.about import print_origins
 
     print_origins(images, as_json=as_json)
+
+
+@app.command()
+def convert(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A study, or a file: an image by fabricbo, WebUI or ComfyUI, a preset, a "
+            "workflow, a configuration.",
+        ),
+    ],
+    to: Annotated[str, typer.Option(help="webui, comfyui, diffusers, authors or fabricbo.")],
+    trial: Annotated[int | None, typer.Option(min=0, help="Of the study; else its best.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="Whom to draw with there, such as 'DPM++ 2M'.")
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(help="Of that sampler, by WebUI's names, such as Karras; else Uniform."),
+    ] = None,
+    references: Annotated[
+        Path | None, typer.Option(help="Folder of the references; else beside the file.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write all to, references too; else prints.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
+) -> None:
+    """Bring settings and references to another implementation of FABRIC, or from it."""
+    from fabricbo.cli.converting import Conversion
+    from fabricbo.cli.converting import convert as convert_source
+
+    asked = Conversion(
+        to=to, trial=trial, sampler=sampler, schedule=schedule, references=references, out=out
+    )
+    convert_source(source, storage, asked, as_json=as_json)

@@ -42,8 +42,7 @@ def expected_seconds(history: History) -> Callable[[Action], float] | None:
 def _work(action: Action) -> npt.NDArray[np.float64]:
     """Return what a trial pays for: itself, its denoising steps, references at these steps."""
     params, steps = action.params, action.params.denoising_steps
-    first = round(steps * params.feedback_start)
-    inside = max(min(round(steps * params.feedback_end) + 1, steps) - first, 0)
+    inside = len(params.window(steps))
     active = inside * (params.max_weight > 0) + (steps - inside) * (params.min_weight > 0)
     references = len(action.liked) + len(action.disliked) * (params.neg_scale > 0)
     return np.array([1.0, steps, active * references])

@@ -135,8 +135,8 @@ class _Strength:
 
 def _strength(action: Action) -> _Strength:
     params, steps = action.params, action.params.denoising_steps
-    first = round(steps * params.feedback_start)
-    stop = max(min(round(steps * params.feedback_end) + 1, steps), first)
+    window = params.window(steps)
+    first, stop = window.start, window.stop
     # Where one of them is not met by any denoising step, the other stands for both.
     inside = params.max_weight if stop > first else params.min_weight
     outside = params.min_weight if stop - first < steps else params.max_weight

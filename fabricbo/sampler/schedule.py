@@ -12,15 +12,9 @@ WeightPair = tuple[float, float]
 """Feedback weight at the outermost U-Net level and at the bottleneck."""
 
 
-def is_active(step: int, steps: int, params: FabricParams) -> bool:
-    """Tell whether denoising step `step` of `steps` lies in the window, both ends included."""
-    first, last = round(steps * params.feedback_start), round(steps * params.feedback_end)
-    return first <= step <= last
-
-
 def feedback_weight(step: int, steps: int, params: FabricParams) -> float:
     """Return `max_weight` inside the feedback window and `min_weight` outside."""
-    return params.max_weight if is_active(step, steps, params) else params.min_weight
+    return params.max_weight if step in params.window(steps) else params.min_weight
 
 
 def liked_pair(weight: float, params: FabricParams) -> WeightPair:

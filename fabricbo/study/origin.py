@@ -16,11 +16,15 @@ from pydantic import TypeAdapter
 
 from fabricbo.executors.drawing import Plan
 from fabricbo.imagefiles import MAX_TEXT
+from fabricbo.interop import webui_text
+from fabricbo.interop.recipe import Recipe
+from fabricbo.interop.solvers import Solver, solver_of, spacing_of
+from fabricbo.interop.timesteps import Spacing
+from fabricbo.interop.webui import webui_settings
+from fabricbo.interop.webui_text import WebuiText, write_webui_text
 from fabricbo.protocols import Environment
 from fabricbo.records import FabricParams, Trial
-from fabricbo.study import webui_text
 from fabricbo.study.settings import StudySettings
-from fabricbo.study.webui_text import WebuiText, write_webui_text
 
 KEY = "fabricbo"
 """Of our text in a PNG file."""
@@ -138,65 +142,34 @@ def png_texts_of(origin: Origin, size: tuple[int, int]) -> dict[str, str]:
 
 def as_webui(origin: Origin, size: tuple[int, int]) -> WebuiText:
     """Return what WebUI would say of an image of this width and height."""
-    params, drawn_with = origin.params, origin.drawn_with or {}
-    settings = {
-        "Steps": str(params.denoising_steps),
-        **_sampler(drawn_with),
-        "CFG scale": _number(params.guidance_scale),
-        "Seed": str(origin.seed),
-        "Size": f"{size[0]}x{size[1]}",
-        "Model": Path(str(origin.checkpoint.get("name", ""))).stem,
-        **_fabric(origin),
-    }
+    settings = webui_settings(recipe_of(origin, size)).value
     return WebuiText(origin.prompt, origin.negative_prompt, settings)
 
 
-def _fabric(origin: Origin) -> dict[str, str]:
-    """Return what the plug-in writes; nothing where there is no feedback, as there."""
-    if not (origin.liked or origin.disliked):
-        return {}
-    params = origin.params
-    return {
-        "fabric_start": _number(params.feedback_start),
-        "fabric_end": _number(params.feedback_end),
-        "fabric_min_weight": _number(params.min_weight),
-        "fabric_max_weight": _number(params.max_weight),
-        "fabric_neg_scale": _number(params.neg_scale),
-        "fabric_pos_images": _files(origin.liked),
-        "fabric_neg_images": _files(origin.disliked),
-        "fabric_feedback_during_high_res_fix": "False",
-    }
+def recipe_of(origin: Origin, size: tuple[int, int]) -> Recipe:
+    """Return how an image of this width and height was drawn, as other programs can be told."""
+    solver, spacing = known_solver(origin.drawn_with or {})
+    return Recipe(
+        params=origin.params,
+        prompt=origin.prompt,
+        negative_prompt=origin.negative_prompt,
+        seeds=(origin.seed,),
+        size=size,
+        checkpoint=str(origin.checkpoint.get("name", "")),
+        liked=tuple(map(reference_name, origin.liked)),
+        disliked=tuple(map(reference_name, origin.disliked)),
+        solver=solver,
+        spacing=spacing,
+    )
 
 
-def _files(identities: tuple[str, ...]) -> str:
-    return json.dumps([f"{identity}.png" for identity in identities])
+def reference_name(identity: str) -> str:
+    """Return what the file of a reference is called, wherever it is taken."""
+    return f"{identity}.png"
 
 
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else str(value)
-
-
-_SAMPLERS = {
-    "DDIMScheduler": "DDIM",
-    "DPMSolverMultistepScheduler": "DPM++ 2M",
-    "DPMSolverSDEScheduler": "DPM++ SDE",
-    "EulerAncestralDiscreteScheduler": "Euler a",
-    "EulerDiscreteScheduler": "Euler",
-    "HeunDiscreteScheduler": "Heun",
-    "KDPM2AncestralDiscreteScheduler": "DPM2 a",
-    "KDPM2DiscreteScheduler": "DPM2",
-    "LCMScheduler": "LCM",
-    "LMSDiscreteScheduler": "LMS",
-    "PNDMScheduler": "PLMS",
-    "UniPCMultistepScheduler": "UniPC",
-}
-"""diffusers' names and WebUI's: a matter of this format; nothing else here knows a scheduler."""
-
-
-def _sampler(drawn_with: Environment) -> dict[str, str]:
+def known_solver(drawn_with: Environment) -> tuple[Solver | None, Spacing | None]:
+    """Return what drew an image, as other programs know it; None where it is not known."""
     name, options = drawn_with.get("scheduler"), drawn_with.get("scheduler_options")
-    if not isinstance(name, str):
-        return {}
-    karras = isinstance(options, Mapping) and options.get("use_karras_sigmas") is True
-    schedule = {"Schedule type": "Karras"} if karras else {}
-    return {"Sampler": _SAMPLERS.get(name, name), **schedule}
+    options = options if isinstance(options, Mapping) else {}
+    return (solver_of(name, options) if isinstance(name, str) else None), spacing_of(options)

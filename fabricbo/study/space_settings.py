@@ -39,6 +39,9 @@ class SpaceSettings(CheckedSettings):
     parameters: dict[str, float | RangeSettings | ChoiceSettings] = Field(default_factory=dict)
     """By name: a number fixes it, `[low, high]` or a table with `low`, `high`, `log` or with
     `choices` lets it vary. In a study file they stand directly under `[space]`."""
+    hand: dict[str, float] = Field(default_factory=dict)
+    """Hand settings by name: where the search begins with what varies. Those that are not named are
+    the classic ones; see `fabricbo convert --to fabricbo`."""
     roles: bool | None = None
     """Whether the roles of references vary; None: when there are any."""
     max_liked: int = Field(default=4, ge=0, le=MAX_POOL)
@@ -62,7 +65,7 @@ class SpaceSettings(CheckedSettings):
         rest = {key: value for key, value in data.items() if key not in PARAMETER_NAMES}
         unknown = sorted(set(rest) - set(cls.model_fields))
         if unknown:
-            known = ", ".join((*PARAMETER_NAMES, "roles", "max_liked", "max_disliked"))
+            known = ", ".join((*PARAMETER_NAMES, "hand", "roles", "max_liked", "max_disliked"))
             raise ValueError(f"unknown key {unknown[0]!r}; known are {known}")
         return {**rest, "parameters": named}
 
@@ -84,7 +87,9 @@ class SpaceSettings(CheckedSettings):
         for key, value in self.parameters.items():
             if isinstance(value, RangeSettings | ChoiceSettings):
                 domains[key] = _named(key, value)
-        hand = FabricParams.from_json({**_hand_window(fixed), **_whole(fixed)})
+        given = {**self.hand, **fixed}
+        hand = FabricParams.from_json({**_hand_window(given), **_whole(given)})
+        self._check_hand(fixed, domains)
         return ActionSpace(
             domains=domains,
             hand=hand,
@@ -92,6 +97,15 @@ class SpaceSettings(CheckedSettings):
             max_liked=self.max_liked,
             max_disliked=self.max_disliked,
         )
+
+    def _check_hand(self, fixed: Mapping[str, float], domains: Mapping[str, Domain]) -> None:
+        for name, value in self.hand.items():
+            if fixed.get(name, value) != value:
+                raise ValueError(
+                    f"hand.{name} is {value:g}, but {name} is fixed at {fixed[name]:g}"
+                )
+            if name in domains and value not in domains[name]:
+                raise ValueError(f"hand.{name} is {value:g}, outside of what {name} may be")
 
 
 def _parameter(name: str, value: Any) -> Any:
