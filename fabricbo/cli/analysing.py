@@ -3,17 +3,17 @@
 from pathlib import Path
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
+from fabricbo.cli.consoles import asides, results
 from fabricbo.cli.errors import told
 from fabricbo.cli.reading import locate
 from fabricbo.compose import analyse
 from fabricbo.report import write_analyses
 from fabricbo.study import Study
 
-_console = Console(highlight=False, markup=False, emoji=False)
-_progress = Console(stderr=True, highlight=False, markup=False, emoji=False)
+_console = results()
+_progress = asides()
 
 
 def print_analyses(name: str, storage: Path, *, as_json: bool) -> None:

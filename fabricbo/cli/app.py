@@ -99,11 +99,12 @@ def demo(
 @app.command()
 def init(
     file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.toml"),
+    as_json: Json = False,
 ) -> None:
     """Write a commented study file to start from."""
     from fabricbo.cli.reading import write_template
 
-    write_template(file)
+    write_template(file, as_json=as_json)
 
 
 @app.command()
@@ -191,11 +192,11 @@ def status(
 
 
 @app.command()
-def report(study: Named, storage: Storage = DEFAULT_STORAGE) -> None:
+def report(study: Named, storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
     """Write a study's page: one HTML file that needs no network."""
     from fabricbo.cli.reading import print_report
 
-    print_report(study, storage)
+    print_report(study, storage, as_json=as_json)
 
 
 @app.command()
@@ -244,11 +245,13 @@ def serve(
         bool, typer.Option("--with-worker", help="Draw here, too, in a process beside it.")
     ] = False,
     device: Device = "auto",
+    as_json: Json = False,
 ) -> None:
     """Have people rate a study in their browsers."""
     from fabricbo.cli.serving import Address, serve_study
 
-    serve_study(study, storage, Address(host, port, public), device if with_worker else None)
+    worker = device if with_worker else None
+    serve_study(study, storage, Address(host, port, public), worker, as_json=as_json)
 
 
 @app.command()
@@ -268,19 +271,31 @@ def rate(
 
 @app.command()
 def doctor(
-    study: Named,
+    study: Annotated[
+        str | None, typer.Argument(metavar="[STUDY]", help="Its name, or its folder.")
+    ] = None,
     storage: Storage = DEFAULT_STORAGE,
     mend: Annotated[
         bool,
         typer.Option("--mend", help="Set damaged files aside, find or draw missing images again."),
     ] = False,
-    json: Json = False,
     device: Device = "auto",
+    as_json: Json = False,
 ) -> None:
-    """Check every row and every image of a study; with --mend, put back what can be put back."""
+    """Check this installation or, with STUDY, every row and every image of a study.
+
+    With --mend, what can be put back of a study is put back.
+    """
+    if study is None:
+        from fabricbo.cli.installing import print_installation
+
+        if mend:
+            raise typer.BadParameter("--mend needs a study to mend")
+        print_installation(storage, as_json=as_json)
+        return
     from fabricbo.cli.upkeep import check_study
 
-    check_study(study, storage, device, mend=mend, as_json=json)
+    check_study(study, storage, device, mend=mend, as_json=as_json)
 
 
 @app.command()
@@ -290,11 +305,12 @@ def replay(
     storage: Storage = DEFAULT_STORAGE,
     to: Annotated[Path | None, typer.Option(help="Folder to write the images to.")] = None,
     device: Device = "auto",
+    as_json: Json = False,
 ) -> None:
     """Draw a trial again and compare each image with the one that is kept."""
     from fabricbo.cli.upkeep import replay_trial
 
-    replay_trial(study, storage, trial, device, to=to)
+    replay_trial(study, storage, trial, device, to=to, as_json=as_json)
 
 
 @app.command()
@@ -319,13 +335,14 @@ def fork(
         ),
     ] = None,
     storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
 ) -> None:
     """Make a study that goes on from an earlier round of another, which stays as it is."""
     from fabricbo.cli.upkeep import fork_study
     from fabricbo.upkeep.forking import Changes
 
     changes = Changes(rounds, trials, seed, proposer, database)
-    fork_study(study, to, storage, round, changes)
+    fork_study(study, to, storage, round, changes, as_json=as_json)
 
 
 @app.command()
@@ -341,11 +358,12 @@ def export(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
 ) -> None:
     """Write votes, preference pairs or images for other programs, or the whole study."""
     from fabricbo.cli.exporting import Export, export_study
 
-    export_study(study, storage, Export(what, to, format, force))
+    export_study(study, storage, Export(what, to, format, force), as_json=as_json)
 
 
 @app.command("import")
@@ -356,11 +374,12 @@ def import_(
         str | None,
         typer.Option(help="URL of where to keep its images, such as s3://bucket/cats."),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Make a study of an archive; nothing that it names is loaded or run."""
     from fabricbo.cli.exporting import import_study
 
-    import_study(file, storage, images_at)
+    import_study(file, storage, images_at, as_json=as_json)
 
 
 @app.command()

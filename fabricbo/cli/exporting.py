@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
+from fabricbo.cli.answers.answer import command, tell
+from fabricbo.cli.answers.files import Exported, Imported
 from fabricbo.cli.errors import told
 from fabricbo.cli.reading import locate
 from fabricbo.rating.export import ExportError, write_votes_csv, write_votes_parquet
@@ -16,7 +16,6 @@ from fabricbo.study import Study
 from fabricbo.study.remote_place import check_images_url
 from fabricbo.upkeep.archive import pack, unpack
 
-_console = Console(highlight=False, markup=False, emoji=False)
 _TABLES: dict[tuple[str, str], Callable[[Study, Path], None]] = {
     ("votes", "csv"): write_votes_csv,
     ("votes", "parquet"): write_votes_parquet,
@@ -35,11 +34,12 @@ class Export:
     force: bool = False
 
 
-def export_study(name: str, storage: Path, export: Export) -> None:
+def export_study(name: str, storage: Path, export: Export, *, as_json: bool) -> None:
     """Write it and say where."""
     with told():
         try:
-            study = Study.open(locate(name, storage))
+            folder = locate(name, storage)
+            study = Study.open(folder)
             if export.what == "images":
                 _write_images(study, export)
             elif export.what == "study":
@@ -48,7 +48,9 @@ def export_study(name: str, storage: Path, export: Export) -> None:
                 _write_table(study, export)
         except ExportError as error:
             raise ValueError(str(error)) from error
-    _console.print(f"wrote {export.to}", soft_wrap=True)
+    next_ = (command("import", export.to),) if export.what == "study" else ()
+    found = Exported(study=str(folder), what=export.what, to=str(export.to), next=next_)
+    tell(found, [f"wrote {export.to}"], as_json=as_json)
 
 
 def _write_archive(study: Study, export: Export) -> None:
@@ -62,7 +64,7 @@ def _write_archive(study: Study, export: Export) -> None:
         raise ValueError(f"{error}; name another file") from error
 
 
-def import_study(file: Path, storage: Path, images_at: str | None) -> None:
+def import_study(file: Path, storage: Path, images_at: str | None, *, as_json: bool) -> None:
     """Make a study of an archive and say where it is."""
     with told():
         if not file.is_file():
@@ -70,7 +72,8 @@ def import_study(file: Path, storage: Path, images_at: str | None) -> None:
         if images_at is not None:
             check_images_url(images_at)
         folder = unpack(file, storage, images_at)
-    _console.print(f"the study is in {folder}", soft_wrap=True)
+    found = Imported(study=str(folder), next=(command("status", folder),))
+    tell(found, [f"the study is in {folder}"], as_json=as_json)
 
 
 def _write_images(study: Study, export: Export) -> None:

@@ -1,21 +1,21 @@
 """Commands that draw: a new study, and going on with one."""
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from fabricbo.cli.answers.answer import command, tell
+from fabricbo.cli.answers.studies import Outcome, outcome
 from fabricbo.cli.errors import stopped_by, told
 from fabricbo.cli.interrupts import Asked, ending, finishing
 from fabricbo.cli.logs import messages, name_study, say
 from fabricbo.cli.reading import locate
-from fabricbo.cli.wording import heldout_lines, missed_bounds, outcome, trial_line
+from fabricbo.cli.wording import heldout_lines, missed_bounds, trial_line
 from fabricbo.compose import create_study, resume_study
 from fabricbo.rating.questions import planned
 from fabricbo.rating.worker import Event, Worker
@@ -31,7 +31,6 @@ from fabricbo.study.store import stored_settings
 _IN_HASTE = 1.0
 """Seconds that loggers may take once somebody has pressed Ctrl-C."""
 _console = messages()
-_results = Console(highlight=False, markup=False, emoji=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +120,18 @@ def _run(study: Study, *, as_json: bool) -> None:
         raise
     except KeyboardInterrupt as stop:
         study.close(_IN_HASTE)  # loggers are told the rest next time
-        say(_console, f"stopped; everything is kept. Go on with: fabricbo resume {study.folder}")
+        go_on = command("resume", study.folder)
+        say(_console, f"stopped; everything is kept. Go on with: {go_on}")
         raise typer.Exit(stopped_by(stop)) from None
-    if as_json:
-        print(json.dumps(outcome(study, time.monotonic() - began, page), allow_nan=False))
-    else:
-        for line in (*missed_bounds(study), *heldout_lines(study)):
-            _results.print(line, soft_wrap=True)
-        _results.print(f"page: {page}", soft_wrap=True)
+    found = outcome(study, time.monotonic() - began, page)
+    tell(found, _outcome_lines(study, found), as_json=as_json)
     study.close()
+
+
+def _outcome_lines(study: Study, found: Outcome) -> Iterator[str]:
+    yield from missed_bounds(study)
+    yield from heldout_lines(study)
+    yield f"page: {found.report}"
 
 
 def _draw_all(study: Study) -> Path:
@@ -159,8 +161,8 @@ def _work(study: Study, asked: Asked) -> None:
     """Draw and choose questions until people have answered all of them."""
     say(
         _console,
-        "people judge this study: have them do so with `fabricbo serve "
-        f"{study.folder}` or `fabricbo rate {study.folder}`, while this goes on",
+        f"people judge this study: have them do so with `{command('serve', study.folder)}` or "
+        f"`{command('rate', study.folder)}`, while this goes on",
     )
     planned_questions = planned(study.settings)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
