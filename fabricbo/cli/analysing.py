@@ -7,6 +7,7 @@ from rich.table import Table
 
 from fabricbo.cli.consoles import asides, results
 from fabricbo.cli.errors import told
+from fabricbo.cli.progress import working
 from fabricbo.cli.reading import locate
 from fabricbo.compose import analyse
 from fabricbo.report import write_analyses
@@ -23,7 +24,7 @@ def print_analyses(name: str, storage: Path, *, as_json: bool) -> None:
     """
     with told():
         study = Study.open(locate(name, storage))
-        with _progress.status("Ax analyses the study"):
+        with working(_progress, "Ax analyses the study", str(study.folder.absolute())):
             results = analyse(study)
         page = write_analyses(study, results)
     if as_json:

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from fabricbo.cli.answers.answer import command, tell
 from fabricbo.cli.answers.files import Exported, Imported
+from fabricbo.cli.consoles import asides
 from fabricbo.cli.errors import told
+from fabricbo.cli.progress import counting
 from fabricbo.cli.reading import locate
+from fabricbo.counted import Counter
 from fabricbo.rating.export import ExportError, write_votes_csv, write_votes_parquet
 from fabricbo.rating.image_folder import remove_image_folder, write_image_folder
 from fabricbo.rating.pairs import write_pairs_parquet
@@ -40,12 +43,13 @@ def export_study(name: str, storage: Path, export: Export, *, as_json: bool) -> 
         try:
             folder = locate(name, storage)
             study = Study.open(folder)
-            if export.what == "images":
-                _write_images(study, export)
-            elif export.what == "study":
-                _write_archive(study, export)
-            else:
-                _write_table(study, export)
+            with counting(asides(), "exporting", "images") as tell_how_far:
+                if export.what == "images":
+                    _write_images(study, export, tell_how_far)
+                elif export.what == "study":
+                    _write_archive(study, export, tell_how_far)
+                else:
+                    _write_table(study, export)
         except ExportError as error:
             raise ValueError(str(error)) from error
     next_ = (command("import", export.to),) if export.what == "study" else ()
@@ -53,13 +57,13 @@ def export_study(name: str, storage: Path, export: Export, *, as_json: bool) -> 
     tell(found, [f"wrote {export.to}"], as_json=as_json)
 
 
-def _write_archive(study: Study, export: Export) -> None:
+def _write_archive(study: Study, export: Export, tell: Counter) -> None:
     if export.format is not None or export.force:
         raise ValueError("a study is one ZIP file, and replaces none: leave --format, --force out")
     if not export.to.parent.is_dir():
         raise ValueError(f"there is no folder {export.to.parent} to write to")
     try:
-        pack(study.folder, export.to)
+        pack(study.folder, export.to, tell)
     except FileExistsError as error:
         raise ValueError(f"{error}; name another file") from error
 
@@ -71,17 +75,18 @@ def import_study(file: Path, storage: Path, images_at: str | None, *, as_json: b
             raise ValueError(f"there is no file {file}")
         if images_at is not None:
             check_images_url(images_at)
-        folder = unpack(file, storage, images_at)
+        with counting(asides(), "importing", "files") as tell_how_far:
+            folder = unpack(file, storage, images_at, tell_how_far)
     found = Imported(study=str(folder), next=(command("status", folder),))
     tell(found, [f"the study is in {folder}"], as_json=as_json)
 
 
-def _write_images(study: Study, export: Export) -> None:
+def _write_images(study: Study, export: Export, tell: Counter) -> None:
     if export.format is not None:
         raise ValueError("images are a folder of PNG files: leave --format out")
     if export.force and export.to.is_dir() and any(export.to.iterdir()):
         remove_image_folder(export.to)
-    write_image_folder(study, export.to)
+    write_image_folder(study, export.to, tell)
 
 
 def _write_table(study: Study, export: Export) -> None:

@@ -11,7 +11,9 @@ from rich.text import Text
 
 from fabricbo.cli.answers.answer import tell
 from fabricbo.cli.answers.scoring import BrokenObjective, Objectives, ObjectiveTold, Scores
+from fabricbo.cli.consoles import asides
 from fabricbo.cli.errors import told
+from fabricbo.cli.progress import working
 from fabricbo.imagefiles import SUFFIXES, image_files, open_image
 from fabricbo.scoring import (
     ObjectiveError,
@@ -93,8 +95,10 @@ def print_scores(
     with told():
         files = _files(images)
         target = load_objective(name, _options(options), placement)
-        prepare(target)
-        values = evaluate(target, [open_image(file) for file in files], prompt).values
+        with working(asides(), "loading the scorer", name):
+            prepare(target)
+        with working(asides(), f"scoring {len(files)} images", name):
+            values = evaluate(target, [open_image(file) for file in files], prompt).values
     declared = declaration(target)
     found = Scores(
         objective=declared.name,

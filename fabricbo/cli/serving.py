@@ -131,6 +131,7 @@ def _run(study: Study, address: Address, taken: socket.socket, port: int) -> Non
         app,
         log_level="warning",
         access_log=False,
+        use_colors=False if _console.no_color else None,
         server_header=False,
         timeout_graceful_shutdown=3,
     )

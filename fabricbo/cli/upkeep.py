@@ -10,6 +10,7 @@ from fabricbo.cli.answers.answer import command, tell
 from fabricbo.cli.answers.upkeep import Forked, HarmTold, HealthTold, Replayed, ReplayedImage
 from fabricbo.cli.consoles import asides
 from fabricbo.cli.errors import told
+from fabricbo.cli.progress import counting, working
 from fabricbo.cli.reading import locate
 from fabricbo.cli.statuses import Status
 from fabricbo.compose import sampler_for
@@ -34,7 +35,8 @@ def check_study(name: str, storage: Path, device: str, *, mend: bool, as_json: b
     """Say what is missing or damaged, mend what can be mended; status 1 where something is left."""
     with told():
         folder = locate(name, storage)
-        health = examine(folder)
+        with counting(_log, "checking", "images") as tell_how_far:
+            health = examine(folder, tell=tell_how_far)
         if mend and health.harms and not health.store:
             _say(health)
             with driving(Location.of(folder)):
@@ -59,7 +61,7 @@ def _mend(folder: Path, harms: Sequence[Harm], device: str) -> None:
     if any(use.kind == "reference" for harm in left for use in harm.uses):
         _log.print("a reference is missing, and without it nothing can be drawn again")
     elif drawn:
-        with _log.status("loading the model"):
+        with working(_log, "loading the model", settings.checkpoint.name):
             sampler = sampler_for(settings, device=device)
         make_again(Study.open(folder), drawn, sampler, _log.print)
 
@@ -121,9 +123,10 @@ def replay_trial(
         folder = locate(name, storage)
         study = Study.open(folder)
         trial = _trial(study, number)
-        with _log.status("loading the model"):
+        with working(_log, "loading the model", study.settings.checkpoint.name):
             sampler = sampler_for(study.settings, device=device)
-        again = draw_again(study, trial, sampler)
+        with working(_log, "drawing", usual=trial.seconds):
+            again = draw_again(study, trial, sampler)
         if to is not None:
             to.mkdir(parents=True, exist_ok=True)
             for place, one in enumerate(again):
