@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fabricbo import __version__
+from fabricbo.cli import completing
 from fabricbo.cli.logs import LogFormat, set_up
 from fabricbo.demo.tasks import DEFAULT_TASK, TASKS
 
@@ -19,9 +20,16 @@ app = typer.Typer(
 )
 
 Storage = Annotated[Path, typer.Option(help="Folder that studies are kept in.")]
-Named = Annotated[str, typer.Argument(metavar="STUDY", help="Its name, or its folder.")]
+Named = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY", help="Its name, or its folder.", autocompletion=completing.studies
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, cuda or mps.", autocompletion=completing.devices)
+]
 Offload = Annotated[
     bool,
     typer.Option("--offload", help="Have scorers leave the device while the sampler draws."),
@@ -29,7 +37,10 @@ Offload = Annotated[
 
 Executor = Annotated[
     str | None,
-    typer.Option(help="inline or ray: who draws, in place of what the study file says."),
+    typer.Option(
+        help="inline or ray: who draws, in place of what the study file says.",
+        autocompletion=completing.executors,
+    ),
 ]
 WorkerCount = Annotated[
     int | None, typer.Option("--workers", min=1, help="How many, with ray; else one a GPU.")
@@ -84,16 +95,23 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
     task: Annotated[
         str,
-        typer.Option(help=f"One of {', '.join(TASKS)}."),
+        typer.Option(help=f"One of {', '.join(TASKS)}.", autocompletion=completing.tasks),
     ] = DEFAULT_TASK,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Fewer are over sooner, and find less.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Search, in a few minutes and offline, with the bundled model."""
-    from fabricbo.cli.demo import demo_settings
+    from fabricbo.cli.demo import ROUNDS, demo_settings
     from fabricbo.cli.running import run_new
     from fabricbo.scoring import Placement
 
-    run_new(lambda: demo_settings(storage, seed, task), Placement(device), as_json=as_json)
+    run_new(
+        lambda: demo_settings(storage, seed, task, rounds or ROUNDS),
+        Placement(device),
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -212,7 +230,10 @@ def score(
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     objective: Annotated[
         str,
-        typer.Option(help="An installed name, module:function or file.py:function (runs it)."),
+        typer.Option(
+            help="An installed name, module:function or file.py:function (runs it).",
+            autocompletion=completing.objectives,
+        ),
     ],
     prompt: Annotated[str, typer.Option(help="What they were drawn for.")] = "",
     option: Annotated[
@@ -272,7 +293,10 @@ def rate(
 @app.command()
 def doctor(
     study: Annotated[
-        str | None, typer.Argument(metavar="[STUDY]", help="Its name, or its folder.")
+        str | None,
+        typer.Argument(
+            metavar="[STUDY]", help="Its name, or its folder.", autocompletion=completing.studies
+        ),
     ] = None,
     storage: Storage = DEFAULT_STORAGE,
     mend: Annotated[
@@ -327,7 +351,12 @@ def fork(
     seed: Annotated[
         int | None, typer.Option(help="Of what follows; else it goes the way of the other.")
     ] = None,
-    proposer: Annotated[str | None, typer.Option(help="Who picks the actions from now on.")] = None,
+    proposer: Annotated[
+        str | None,
+        typer.Option(
+            help="Who picks the actions from now on.", autocompletion=completing.proposers
+        ),
+    ] = None,
     database: Annotated[
         str | None,
         typer.Option(
@@ -350,7 +379,10 @@ def export(
     study: Named,
     what: Annotated[
         str,
-        typer.Option(help="votes, pairs (as in Pick-a-Pic), images (a folder) or study (a ZIP)."),
+        typer.Option(
+            help="votes, pairs (as in Pick-a-Pic), images (a folder) or study (a ZIP).",
+            autocompletion=completing.exported,
+        ),
     ],
     to: Annotated[Path, typer.Option(help="File, or folder of images, to write.")],
     format: Annotated[

@@ -38,6 +38,8 @@ def set_up(chosen: LogFormat, *, verbose: bool) -> None:
         logging.disable(logging.INFO)  # ax sets its own level when it is imported
     warnings.simplefilter("ignore")
     os.environ.setdefault("TQDM_DISABLE", "1")
+    if os.environ.get("NO_COLOR"):
+        os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
