@@ -58,7 +58,7 @@ def check_bundled() -> Check:
     """Check whether the bundled networks are whole, as far as their files say."""
     from safetensors import SafetensorError, safe_open
 
-    folder = checkpoint_folder().parent
+    folder = checkpoint_folder().parent  # of scorers and all else that is bundled, too
     files = sorted(folder.rglob("*.safetensors"))
     for file in files:
         try:
