@@ -278,9 +278,14 @@ def test_a_server_with_a_worker_draws_and_takes_it_along_when_it_stops(place: Pa
     made.kill()
     made.wait()
     server = subprocess.Popen(
-        [*fabricbo, "serve", "served", "--port", "0", "--with-worker"], cwd=place
+        [*fabricbo, "serve", "served", "--port", "0", "--with-worker", "--json"],
+        cwd=place,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
+        owner = answered("serve", server.stdout.readline())["owner"]
+        assert owner.startswith("http://127.0.0.1:")
         study = Study.open(folder)
         wait_until(lambda: len(study.ballots.questions()) >= 2)
         workers = f"resume {folder.relative_to(place)}"

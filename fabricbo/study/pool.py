@@ -25,9 +25,9 @@ def read_pool(folder: Path) -> tuple[Reference, ...]:
         raise ValueError(f"pool.folder: no folder {folder}; make it, or leave pool.folder out")
     files = [(file, role) for name, role in _SUBFOLDERS.items() for file in _images(folder / name)]
     if not files:
+        kinds = ", ".join(sorted(SUFFIXES))
         raise ValueError(
-            f"pool.folder: no image in {folder}; put files into it ({', '.join(sorted(SUFFIXES))}), "
-            "or leave pool.folder out"
+            f"pool.folder: no image in {folder}; put files into it ({kinds}), or leave it out"
         )
     if len(files) > MAX_POOL:
         raise ValueError(f"pool.folder: {len(files)} images in {folder}; at most {MAX_POOL}")
