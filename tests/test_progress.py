@@ -21,6 +21,7 @@ from fabricbo.rating import terminal_images
 from fabricbo.upkeep.archive import pack, unpack
 from fabricbo.upkeep.checks import Check
 from tests.fakes import fake_study
+from tests.files import file_of
 from tests.test_exit_statuses import faked
 
 
@@ -151,6 +152,11 @@ def test_the_first_images_of_the_best_are_drawn_and_all_are_counted(tmp_path, mo
     monkeypatch.setattr(thumbnails, "drawer", lambda _console: draw)
     thumbnails.draw_best(console(terminal=True), study)
     assert [columns for _, columns in widths] == [80]
+    file_of(study, study.best().images[0]).unlink()
+    loud = console(terminal=True)
+    thumbnails.draw_best(loud, study)
+    assert "cannot be shown" in loud.file.getvalue()
+    assert len(widths) == 1
     lines = [*thumbnails.best_lines([f"{n}.png" for n in range(6)])]
     assert lines == ["  0.png", "  1.png", "  2.png", "  3.png", "  and 2 more"]
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from rich.box import SIMPLE
 from rich.table import Table
 
-from fabricbo.cli.consoles import asides, results
+from fabricbo.cli.consoles import results
 from fabricbo.cli.errors import told
+from fabricbo.cli.logs import messages
 from fabricbo.cli.progress import working
 from fabricbo.cli.reading import locate
 from fabricbo.compose import analyse
@@ -14,7 +15,6 @@ from fabricbo.report import write_analyses
 from fabricbo.study import Study
 
 _console = results()
-_progress = asides()
 
 
 def print_analyses(name: str, storage: Path, *, as_json: bool) -> None:
@@ -24,7 +24,7 @@ def print_analyses(name: str, storage: Path, *, as_json: bool) -> None:
     """
     with told():
         study = Study.open(locate(name, storage))
-        with working(_progress, "Ax analyses the study", str(study.folder.absolute())):
+        with working(messages(), "Ax analyses the study", str(study.folder.absolute())):
             results = analyse(study)
         page = write_analyses(study, results)
     if as_json:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fabricbo.cli.answers.answer import command, tell
 from fabricbo.cli.answers.files import Exported, Imported
-from fabricbo.cli.consoles import asides
 from fabricbo.cli.errors import told
+from fabricbo.cli.logs import messages
 from fabricbo.cli.progress import counting
 from fabricbo.cli.reading import locate
 from fabricbo.counted import Counter
@@ -43,7 +43,7 @@ def export_study(name: str, storage: Path, export: Export, *, as_json: bool) -> 
         try:
             folder = locate(name, storage)
             study = Study.open(folder)
-            with counting(asides(), "exporting", "images") as tell_how_far:
+            with counting(messages(), "exporting", "images") as tell_how_far:
                 if export.what == "images":
                     _write_images(study, export, tell_how_far)
                 elif export.what == "study":
@@ -75,7 +75,7 @@ def import_study(file: Path, storage: Path, images_at: str | None, *, as_json: b
             raise ValueError(f"there is no file {file}")
         if images_at is not None:
             check_images_url(images_at)
-        with counting(asides(), "importing", "files") as tell_how_far:
+        with counting(messages(), "importing", "files") as tell_how_far:
             folder = unpack(file, storage, images_at, tell_how_far)
     found = Imported(study=str(folder), next=(command("status", folder),))
     tell(found, [f"the study is in {folder}"], as_json=as_json)

@@ -13,6 +13,7 @@ from fabricbo.cli.answers.files import Page, Template
 from fabricbo.cli.answers.studies import Studies, StudyFacts, Unreadable, brief, shown
 from fabricbo.cli.consoles import asides
 from fabricbo.cli.errors import told
+from fabricbo.cli.logs import messages
 from fabricbo.cli.progress import working
 from fabricbo.cli.wording import (
     heldout_lines,
@@ -174,6 +175,6 @@ def print_report(name: str, storage: Path, *, as_json: bool) -> None:
     """Write a study's page and say where it is."""
     with told():
         folder = locate(name, storage)
-        with working(asides(), "writing the page", str(folder.absolute())):
+        with working(messages(), "writing the page", str(folder.absolute())):
             page = write_report(Study.open(folder))
     tell(Page(study=str(folder), page=str(page)), [str(page)], as_json=as_json)

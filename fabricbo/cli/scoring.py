@@ -11,8 +11,8 @@ from rich.text import Text
 
 from fabricbo.cli.answers.answer import tell
 from fabricbo.cli.answers.scoring import BrokenObjective, Objectives, ObjectiveTold, Scores
-from fabricbo.cli.consoles import asides
 from fabricbo.cli.errors import told
+from fabricbo.cli.logs import messages
 from fabricbo.cli.progress import working
 from fabricbo.imagefiles import SUFFIXES, image_files, open_image
 from fabricbo.scoring import (
@@ -95,9 +95,9 @@ def print_scores(
     with told():
         files = _files(images)
         target = load_objective(name, _options(options), placement)
-        with working(asides(), "loading the scorer", name):
+        with working(messages(), "loading the scorer", name):
             prepare(target)
-        with working(asides(), f"scoring {len(files)} images", name):
+        with working(messages(), f"scoring {len(files)} images", name):
             values = evaluate(target, [open_image(file) for file in files], prompt).values
     declared = declaration(target)
     found = Scores(

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from fabricbo.rating.contact_sheet import contact_sheet
 from fabricbo.rating.terminal_images import drawer
-from fabricbo.study import Study
+from fabricbo.study import Study, StudyError
 
 MOST = 4
 """Images that are shown: a row of them."""
@@ -20,9 +20,14 @@ def draw_best(console: Console, study: Study) -> None:
     if best is None or not best.images:
         return
     draw = drawer(console)
-    if draw is not None:
+    if draw is None:
+        return
+    try:
         sheet = contact_sheet([study.images.load(identity) for identity in best.images[:MOST]])
-        draw(console, sheet, max(1, min(console.width - 1, WIDEST)))
+    except (OSError, ValueError, StudyError) as error:  # all else that the run came to is told
+        console.print(f"the best images cannot be shown: {error}", soft_wrap=True)
+        return
+    draw(console, sheet, max(1, min(console.width - 1, WIDEST)))
 
 
 def best_lines(files: Sequence[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from fabricbo.cli.answers.answer import command, tell
 from fabricbo.cli.answers.upkeep import Forked, HarmTold, HealthTold, Replayed, ReplayedImage
 from fabricbo.cli.consoles import asides
 from fabricbo.cli.errors import told
+from fabricbo.cli.logs import messages
 from fabricbo.cli.progress import counting, working
 from fabricbo.cli.reading import locate
 from fabricbo.cli.statuses import Status
@@ -35,7 +36,7 @@ def check_study(name: str, storage: Path, device: str, *, mend: bool, as_json: b
     """Say what is missing or damaged, mend what can be mended; status 1 where something is left."""
     with told():
         folder = locate(name, storage)
-        with counting(_log, "checking", "images") as tell_how_far:
+        with counting(messages(), "checking", "images") as tell_how_far:
             health = examine(folder, tell=tell_how_far)
         if mend and health.harms and not health.store:
             _say(health)
@@ -61,7 +62,7 @@ def _mend(folder: Path, harms: Sequence[Harm], device: str) -> None:
     if any(use.kind == "reference" for harm in left for use in harm.uses):
         _log.print("a reference is missing, and without it nothing can be drawn again")
     elif drawn:
-        with working(_log, "loading the model", settings.checkpoint.name):
+        with working(messages(), "loading the model", settings.checkpoint.name):
             sampler = sampler_for(settings, device=device)
         make_again(Study.open(folder), drawn, sampler, _log.print)
 
@@ -123,9 +124,9 @@ def replay_trial(
         folder = locate(name, storage)
         study = Study.open(folder)
         trial = _trial(study, number)
-        with working(_log, "loading the model", study.settings.checkpoint.name):
+        with working(messages(), "loading the model", study.settings.checkpoint.name):
             sampler = sampler_for(study.settings, device=device)
-        with working(_log, "drawing", usual=trial.seconds):
+        with working(messages(), "drawing", usual=trial.seconds):
             again = draw_again(study, trial, sampler)
         if to is not None:
             to.mkdir(parents=True, exist_ok=True)
