@@ -62,5 +62,14 @@ loggers: $(STAMP)
 	@test -f $(LOGGERS)/.installed -a $(LOGGERS)/.installed -nt $(STAMP) || sh .ci/install-loggers $(BIN) $(LOGGERS) || \
 	  echo "no MLflow, no trackio: their tests are left out; 'make test' tries again"
 
+# Sdist and wheel in dist/, checked; the demo runs from the wheel, where the sources are not.
+.PHONY: release schemas
+release:
+	sh .ci/release $(PYTHON)
+
+# The JSON Schemas of what commands print with --json.
+schemas: $(STAMP)
+	$(BIN)/python -m fabricbo.cli.schemas docs/schemas
+
 clean:
 	rm -rf $(VENV) $(LOGGERS) dist build

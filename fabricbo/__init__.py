@@ -11,25 +11,25 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from fabricbo.compose import create_study, resume_study
-    from fabricbo.protocols import History, Objective, Proposal, Proposer, Sampler
-    from fabricbo.records import Action, FabricParams, Reference, Role, Round, Trial
+    from fabricbo.protocols import History, Logger, Objective, Proposal, Proposer, Sampler
+    from fabricbo.records import Action, FabricParams, Reference, Role, Round, Trial, TrialStatus
     from fabricbo.report import write_report
     from fabricbo.sampler import Checkpoint, FabricSampler, SamplerOptions, load_pipeline
     from fabricbo.scores import Measure, Preference, Score
     from fabricbo.scoring import Card, ObjectiveError, load_objective, objective
     from fabricbo.space import ActionSpace, Choice, Range
-    from fabricbo.study import Parts, Study, StudySettings
+    from fabricbo.study import Parts, Study, StudyError, StudySettings
 
 _NAMES = {
     "compose": ("create_study", "resume_study"),
     "scoring": ("Card", "ObjectiveError", "load_objective", "objective"),
-    "protocols": ("History", "Objective", "Proposal", "Proposer", "Sampler"),
-    "records": ("Action", "FabricParams", "Reference", "Role", "Round", "Trial"),
+    "protocols": ("History", "Logger", "Objective", "Proposal", "Proposer", "Sampler"),
+    "records": ("Action", "FabricParams", "Reference", "Role", "Round", "Trial", "TrialStatus"),
     "report": ("write_report",),
     "sampler": ("Checkpoint", "FabricSampler", "SamplerOptions", "load_pipeline"),
     "scores": ("Measure", "Preference", "Score"),
     "space": ("ActionSpace", "Choice", "Range"),
-    "study": ("Parts", "Study", "StudySettings"),
+    "study": ("Parts", "Study", "StudyError", "StudySettings"),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -42,6 +42,7 @@ __all__ = [
     "FabricParams",
     "FabricSampler",
     "History",
+    "Logger",
     "Measure",
     "Objective",
     "ObjectiveError",
@@ -57,8 +58,10 @@ __all__ = [
     "SamplerOptions",
     "Score",
     "Study",
+    "StudyError",
     "StudySettings",
     "Trial",
+    "TrialStatus",
     "create_study",
     "load_objective",
     "load_pipeline",

@@ -68,7 +68,7 @@ def create_study(
     if is_study(settings.folder):
         raise NameInUseError(
             f"name: there is a study in {settings.folder} already; resume it with `fabricbo "
-            f"resume {settings.name}`, or choose another name"
+            f"resume {settings.folder}`, or choose another name"
         )
     pool = () if settings.pool.folder is None else read_pool(settings.pool.folder)
     check_pool(settings, pool)
@@ -340,7 +340,10 @@ def analyse(study: Study) -> list[Analysed]:
         SettingsError: no trial has a score, so there is nothing to analyse.
     """
     if study.baseline is None and not any(trial.scores for trial in study.trials):
-        raise SettingsError("no trial has a score yet, so there is nothing to analyse")
+        raise SettingsError(
+            "no trial has a score yet, so there is nothing to analyse; draw some: `fabricbo resume "
+            f"{study.folder}`"
+        )
     from fabricbo.proposers.ax_analyses import ax_analyses
 
     return ax_analyses(study.history)

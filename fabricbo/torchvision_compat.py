@@ -25,14 +25,23 @@ def ensure_importable() -> None:
     """Declare torchvision's missing operators, only if its compiled library cannot load."""
     if _declared or "torchvision" in sys.modules:
         return
-    spec = importlib.util.find_spec("torchvision")
-    if spec is None or spec.origin is None or _compiled_library_loads(Path(spec.origin).parent):
+    if _declared or operators_load() is not False:
         return
     library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
         library.define(name + _SCHEMA)  # type: ignore[no-untyped-call]
     _declared.append(library)
     _log.debug("torchvision's compiled operators do not match this torch; declared stand-ins")
+
+
+def operators_load() -> bool | None:
+    """Tell whether torchvision's compiled operators fit this torch; None: it is not installed."""
+    if "torchvision" in sys.modules and not _declared:
+        return True
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return None
+    return _compiled_library_loads(Path(spec.origin).parent)
 
 
 def _compiled_library_loads(package: Path) -> bool:

@@ -26,6 +26,9 @@ def study(tmp_path: Path) -> Study:
     return made
 
 
+IMPORTED = "the study is in studies/fake\nnext: fabricbo status studies/fake\n"
+
+
 def test_what_is_packed_and_unpacked_is_the_same(study, tmp_path) -> None:
     count = pack(study.folder, tmp_path / "fake.zip")
     folder = unpack(tmp_path / "fake.zip", tmp_path / "there")
@@ -139,7 +142,7 @@ def test_the_commands(study, tmp_path) -> None:
     again = fabricbo(*export)
     assert (again.returncode, "name another file" in again.stderr) == (1, True)
     done = fabricbo("import", "fake.zip")
-    assert (done.returncode, done.stdout) == (0, "the study is in studies/fake\n")
+    assert (done.returncode, done.stdout) == (0, IMPORTED)
     assert fabricbo("doctor", "fake").returncode == 0
     shutil.rmtree(tmp_path / "studies")
     assert "there is no file" in fabricbo("import", "none.zip").stderr

@@ -310,7 +310,7 @@ def test_the_command(study, tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == (
         f"{tmp_path / 'new'} goes on from round 2 of fake; until then seed was 0: 7 trials taken "
-        f"over, 6 to do. Go on with: fabricbo resume {tmp_path / 'new'}\n"
+        f"over, 6 to do\nnext: fabricbo resume {tmp_path / 'new'}\n"
     )
     shown = json.loads(fabricbo("show", "new", "--json").stdout)
     assert shown["forked_from"] == {"name": "fake", "round": 2, "before": {"seed": 0}}

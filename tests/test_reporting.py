@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from fabricbo import objective
-from fabricbo.cli.wording import heldout_lines, study_json
+from fabricbo.cli.answers.studies import shown
+from fabricbo.cli.wording import heldout_lines
 from fabricbo.report.carryover import carry_rows, carry_sentence, verdict
 from fabricbo.report.page import render
 from fabricbo.scores import Measure, Score
@@ -129,7 +130,7 @@ def test_it_is_said_plainly(tmp_path, reporters, prompts, said: str) -> None:
     assert said in heldout_lines(study)[-1]
     assert said in render(study)
     assert "Does the gain carry over?" in render(study)
-    row = study_json(study)
+    row = shown(study).model_dump(mode="json")
     assert [one["name"] for one in row["reported"]] == list(reporters)
     assert len(row["heldout_prompts"]) == len(prompts)
     json.dumps(row, allow_nan=False)

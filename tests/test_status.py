@@ -9,11 +9,11 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from fabricbo.cli.answers.status import status_told
 from fabricbo.cli.status_text import duration, status_lines, summary
 from fabricbo.records import TrialStatus
 from fabricbo.study import Parts, Study
 from fabricbo.study.status import StudyState, read_status
-from fabricbo.study.status_json import status_json
 from tests.fakes import ColourSampler, UnitProposer, fake_study, redness
 from tests.stores import sqlite_only
 from tests.test_driver import holder
@@ -43,7 +43,7 @@ def test_what_the_sampler_counted_is_kept_with_each_trial(tmp_path) -> None:
     status = read_status(Study.open(folder))
     assert status.sampler == {"features_found": 21, "features_computed": 7}
     assert "reference features: 75% were known, 7 computed" in status_lines(status)
-    assert status_json(status)["sampler"] == status.sampler
+    assert status_told(status).sampler == status.sampler
 
 
 @pytest.mark.usefixtures("store_kind")
@@ -140,8 +140,8 @@ def test_questions_where_people_judge(tmp_path) -> None:
 def test_json_has_a_version_and_only_json(tmp_path) -> None:
     study = fake_study(tmp_path)
     study.run()
-    said = json.loads(json.dumps(status_json(read_status(study)), allow_nan=False))
-    assert said["schema"] == 1
+    said = json.loads(status_told(read_status(study)).to_json())
+    assert said["format"] == 1
     assert said["trials"]["done"] == 7
     assert said["best"]["measure"] == "redness"
     assert set(said["trials"]) == {str(status) for status in TrialStatus}

@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from fabricbo.assessment import Advice, Assessment, Estimate
+from fabricbo.cli.answers.studies import shown
 from fabricbo.cli.reading import print_study
-from fabricbo.cli.wording import study_json
 from fabricbo.compose import create_study, resume_study
 from fabricbo.proposers import AxProposer
 from fabricbo.records import Role, TrialStatus
@@ -193,7 +193,7 @@ def test_a_judged_study_of_several_measures_stays_readable(tmp_path) -> None:
         assert study.pareto()
         bounded = {tuple(study.broken_bounds(trial)) for trial in study.trials}
         assert bounded <= {(), ("blue <= 40",)}
-        assert study_json(study)["best_trial"] == study.best().index
+        assert shown(study).best_trial == study.best().index
         assert write_report(study).is_file()
         assert found.effects == () or len(found.estimates[0]) == 2
     assert study.hold_out() is not None
@@ -211,7 +211,7 @@ def test_a_judged_study_is_shown_before_it_is_assessed(tmp_path) -> None:
     assert study.best() == study.trials[0]
     assert study.broken_bounds(study.best()) == []
     print_study("rated", tmp_path, as_json=False)
-    assert study_json(study)["best_expected"] is None
+    assert shown(study).best_expected is None
     assert write_report(study).is_file()
 
 

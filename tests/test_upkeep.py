@@ -17,6 +17,7 @@ from fabricbo.study.images import images_of
 from fabricbo.upkeep.examination import Health, examine
 from fabricbo.upkeep.mending import find_again, make_again, set_aside
 from fabricbo.upkeep.replay import changes, difference, draw_again, draw_held_out_again
+from tests.answered import answered
 from tests.fakes import POOL, ColourSampler, fake_study
 from tests.files import file_of
 from tests.stores import sqlite_only
@@ -227,9 +228,10 @@ def test_the_commands_with_the_real_sampler(tmp_path) -> None:
     assert mended.returncode == 0, mended.stderr
     assert "1 found where the study took them from" in mended.stderr
     assert "trial 0 drawn again: 1 put back" in mended.stderr
-    again = fabricbo("replay", "s", "0", "--to", "again", cwd=tmp_path)
+    again = fabricbo("replay", "s", "0", "--to", "again", "--json", cwd=tmp_path)
     assert again.returncode == 0
-    assert "1 of 1 images of trial 0 came out equal" in again.stdout
+    (told,) = answered("replay", again.stdout)["images"]
+    assert (told["equal"], told["said"]) == (True, "equal")
     assert [path.name for path in (tmp_path / "again").iterdir()] == ["trial-0-0.png"]
     known = study.drawn_with(study.trials[0])
     assert known is not None
@@ -240,6 +242,7 @@ def test_the_commands_with_the_real_sampler(tmp_path) -> None:
     later = fabricbo("replay", "s", "0", cwd=tmp_path)
     assert later.returncode == 0
     assert "scheduler: PNDM" in later.stdout
+    assert "1 of 1 images of trial 0 came out equal" in later.stdout
     wrong = fabricbo("replay", "s", "9", cwd=tmp_path)
     assert wrong.returncode == 1
     assert "trial must be one of 0 to" in wrong.stderr

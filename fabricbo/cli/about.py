@@ -1,21 +1,20 @@
 """`fabricbo about`: what image files say of how they were drawn. They may come from anybody."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
+from fabricbo.cli.answers.answer import tell
+from fabricbo.cli.answers.files import Images, ImageTold
+from fabricbo.cli.consoles import asides
 from fabricbo.imagefiles import decode_image, pixel_hash, png_texts, read_file
 from fabricbo.interop import webui_text
 from fabricbo.interop.webui_text import WebuiText, read_webui_text
 from fabricbo.study import origin
 from fabricbo.study.origin import Origin
-
-_console = Console(highlight=False, markup=False, emoji=False)
-_log = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +40,10 @@ def print_origins(files: Sequence[Path], *, as_json: bool) -> None:
         try:
             found.append(read_about(file))
         except (ValueError, OSError) as error:
-            _log.print(f"error: {plain(str(error))}", soft_wrap=True)
+            asides().print(f"error: {plain(str(error))}", soft_wrap=True)
             failed = True
-    if as_json:
-        print(json.dumps({"images": [_json(one) for one in found]}, allow_nan=False))
-    else:
-        for one in found:
-            _print(one)
+    answer = Images(images=tuple(_told(one) for one in found))
+    tell(answer, (line for one in found for line in _lines(one)), as_json=as_json)
     if failed:
         raise typer.Exit(1)
 
@@ -70,21 +66,21 @@ def read_about(file: Path) -> About:
     return About(file, image, known, None if theirs is None else read_webui_text(theirs))
 
 
-def _print(one: About) -> None:
+def _lines(one: About) -> Iterator[str]:
     if one.origin is not None:
         rows = _our_rows(one.origin)
     elif one.webui is not None:
         said = one.webui
         rows = {"prompt": said.prompt, "negative prompt": said.negative_prompt, **said.settings}
     else:
-        _console.print(f"{plain(str(one.file))} does not say how it was drawn", soft_wrap=True)
+        yield f"{plain(str(one.file))} does not say how it was drawn"
         return
-    _console.print(plain(str(one.file)), soft_wrap=True)
+    yield plain(str(one.file))
     for name, value in rows.items():
         if value:
-            _console.print(f"  {plain(name)}: {plain(value)}", soft_wrap=True)
+            yield f"  {plain(name)}: {plain(value)}"
     if one.changed:
-        _console.print("  it was changed since: this is about other pixels", soft_wrap=True)
+        yield "  it was changed since: this is about other pixels"
 
 
 def _our_rows(said: Origin) -> dict[str, str]:
@@ -114,11 +110,11 @@ def plain(text: str) -> str:
     )
 
 
-def _json(one: About) -> dict[str, object]:
-    return {
-        "file": str(one.file),
-        "image": one.image,
-        "origin": None if one.origin is None else asdict(one.origin),
-        "changed": one.changed,
-        "parameters": None if one.webui is None else asdict(one.webui),
-    }
+def _told(one: About) -> ImageTold:
+    return ImageTold(
+        file=str(one.file),
+        image=one.image,
+        origin=one.origin,
+        changed=one.changed,
+        parameters=one.webui,
+    )

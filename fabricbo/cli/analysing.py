@@ -3,17 +3,18 @@
 from pathlib import Path
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
+from fabricbo.cli.consoles import results
 from fabricbo.cli.errors import told
+from fabricbo.cli.logs import messages
+from fabricbo.cli.progress import working
 from fabricbo.cli.reading import locate
 from fabricbo.compose import analyse
 from fabricbo.report import write_analyses
 from fabricbo.study import Study
 
-_console = Console(highlight=False, markup=False, emoji=False)
-_progress = Console(stderr=True, highlight=False, markup=False, emoji=False)
+_console = results()
 
 
 def print_analyses(name: str, storage: Path, *, as_json: bool) -> None:
@@ -23,7 +24,7 @@ def print_analyses(name: str, storage: Path, *, as_json: bool) -> None:
     """
     with told():
         study = Study.open(locate(name, storage))
-        with _progress.status("Ax analyses the study"):
+        with working(messages(), "Ax analyses the study", str(study.folder.absolute())):
             results = analyse(study)
         page = write_analyses(study, results)
     if as_json:

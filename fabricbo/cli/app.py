@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fabricbo import __version__
+from fabricbo.cli import completing
 from fabricbo.cli.logs import LogFormat, set_up
 from fabricbo.demo.tasks import DEFAULT_TASK, TASKS
 
@@ -19,9 +20,16 @@ app = typer.Typer(
 )
 
 Storage = Annotated[Path, typer.Option(help="Folder that studies are kept in.")]
-Named = Annotated[str, typer.Argument(metavar="STUDY", help="Its name, or its folder.")]
+Named = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY", help="Its name, or its folder.", autocompletion=completing.studies
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, cuda or mps.", autocompletion=completing.devices)
+]
 Offload = Annotated[
     bool,
     typer.Option("--offload", help="Have scorers leave the device while the sampler draws."),
@@ -29,7 +37,10 @@ Offload = Annotated[
 
 Executor = Annotated[
     str | None,
-    typer.Option(help="inline or ray: who draws, in place of what the study file says."),
+    typer.Option(
+        help="inline or ray: who draws, in place of what the study file says.",
+        autocompletion=completing.executors,
+    ),
 ]
 WorkerCount = Annotated[
     int | None, typer.Option("--workers", min=1, help="How many, with ray; else one a GPU.")
@@ -84,26 +95,34 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
     task: Annotated[
         str,
-        typer.Option(help=f"One of {', '.join(TASKS)}."),
+        typer.Option(help=f"One of {', '.join(TASKS)}.", autocompletion=completing.tasks),
     ] = DEFAULT_TASK,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Fewer are over sooner, and find less.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Search, in a few minutes and offline, with the bundled model."""
-    from fabricbo.cli.demo import demo_settings
+    from fabricbo.cli.demo import ROUNDS, demo_settings
     from fabricbo.cli.running import run_new
     from fabricbo.scoring import Placement
 
-    run_new(lambda: demo_settings(storage, seed, task), Placement(device), as_json=as_json)
+    run_new(
+        lambda: demo_settings(storage, seed, task, rounds or ROUNDS),
+        Placement(device),
+        as_json=as_json,
+    )
 
 
 @app.command()
 def init(
     file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("study.toml"),
+    as_json: Json = False,
 ) -> None:
     """Write a commented study file to start from."""
     from fabricbo.cli.reading import write_template
 
-    write_template(file)
+    write_template(file, as_json=as_json)
 
 
 @app.command()
@@ -191,11 +210,11 @@ def status(
 
 
 @app.command()
-def report(study: Named, storage: Storage = DEFAULT_STORAGE) -> None:
+def report(study: Named, storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
     """Write a study's page: one HTML file that needs no network."""
     from fabricbo.cli.reading import print_report
 
-    print_report(study, storage)
+    print_report(study, storage, as_json=as_json)
 
 
 @app.command()
@@ -211,7 +230,10 @@ def score(
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     objective: Annotated[
         str,
-        typer.Option(help="An installed name, module:function or file.py:function (runs it)."),
+        typer.Option(
+            help="An installed name, module:function or file.py:function (runs it).",
+            autocompletion=completing.objectives,
+        ),
     ],
     prompt: Annotated[str, typer.Option(help="What they were drawn for.")] = "",
     option: Annotated[
@@ -244,11 +266,13 @@ def serve(
         bool, typer.Option("--with-worker", help="Draw here, too, in a process beside it.")
     ] = False,
     device: Device = "auto",
+    as_json: Json = False,
 ) -> None:
     """Have people rate a study in their browsers."""
     from fabricbo.cli.serving import Address, serve_study
 
-    serve_study(study, storage, Address(host, port, public), device if with_worker else None)
+    worker = device if with_worker else None
+    serve_study(study, storage, Address(host, port, public), worker, as_json=as_json)
 
 
 @app.command()
@@ -268,19 +292,34 @@ def rate(
 
 @app.command()
 def doctor(
-    study: Named,
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[STUDY]", help="Its name, or its folder.", autocompletion=completing.studies
+        ),
+    ] = None,
     storage: Storage = DEFAULT_STORAGE,
     mend: Annotated[
         bool,
         typer.Option("--mend", help="Set damaged files aside, find or draw missing images again."),
     ] = False,
-    json: Json = False,
     device: Device = "auto",
+    as_json: Json = False,
 ) -> None:
-    """Check every row and every image of a study; with --mend, put back what can be put back."""
+    """Check this installation or, with STUDY, every row and every image of a study.
+
+    With --mend, what can be put back of a study is put back.
+    """
+    if study is None:
+        from fabricbo.cli.installing import print_installation
+
+        if mend:
+            raise typer.BadParameter("--mend needs a study to mend")
+        print_installation(storage, as_json=as_json)
+        return
     from fabricbo.cli.upkeep import check_study
 
-    check_study(study, storage, device, mend=mend, as_json=json)
+    check_study(study, storage, device, mend=mend, as_json=as_json)
 
 
 @app.command()
@@ -290,11 +329,12 @@ def replay(
     storage: Storage = DEFAULT_STORAGE,
     to: Annotated[Path | None, typer.Option(help="Folder to write the images to.")] = None,
     device: Device = "auto",
+    as_json: Json = False,
 ) -> None:
     """Draw a trial again and compare each image with the one that is kept."""
     from fabricbo.cli.upkeep import replay_trial
 
-    replay_trial(study, storage, trial, device, to=to)
+    replay_trial(study, storage, trial, device, to=to, as_json=as_json)
 
 
 @app.command()
@@ -311,7 +351,12 @@ def fork(
     seed: Annotated[
         int | None, typer.Option(help="Of what follows; else it goes the way of the other.")
     ] = None,
-    proposer: Annotated[str | None, typer.Option(help="Who picks the actions from now on.")] = None,
+    proposer: Annotated[
+        str | None,
+        typer.Option(
+            help="Who picks the actions from now on.", autocompletion=completing.proposers
+        ),
+    ] = None,
     database: Annotated[
         str | None,
         typer.Option(
@@ -319,13 +364,14 @@ def fork(
         ),
     ] = None,
     storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
 ) -> None:
     """Make a study that goes on from an earlier round of another, which stays as it is."""
     from fabricbo.cli.upkeep import fork_study
     from fabricbo.upkeep.forking import Changes
 
     changes = Changes(rounds, trials, seed, proposer, database)
-    fork_study(study, to, storage, round, changes)
+    fork_study(study, to, storage, round, changes, as_json=as_json)
 
 
 @app.command()
@@ -333,7 +379,10 @@ def export(
     study: Named,
     what: Annotated[
         str,
-        typer.Option(help="votes, pairs (as in Pick-a-Pic), images (a folder) or study (a ZIP)."),
+        typer.Option(
+            help="votes, pairs (as in Pick-a-Pic), images (a folder) or study (a ZIP).",
+            autocompletion=completing.exported,
+        ),
     ],
     to: Annotated[Path, typer.Option(help="File, or folder of images, to write.")],
     format: Annotated[
@@ -341,11 +390,12 @@ def export(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     storage: Storage = DEFAULT_STORAGE,
+    as_json: Json = False,
 ) -> None:
     """Write votes, preference pairs or images for other programs, or the whole study."""
     from fabricbo.cli.exporting import Export, export_study
 
-    export_study(study, storage, Export(what, to, format, force))
+    export_study(study, storage, Export(what, to, format, force), as_json=as_json)
 
 
 @app.command("import")
@@ -356,11 +406,12 @@ def import_(
         str | None,
         typer.Option(help="URL of where to keep its images, such as s3://bucket/cats."),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Make a study of an archive; nothing that it names is loaded or run."""
     from fabricbo.cli.exporting import import_study
 
-    import_study(file, storage, images_at)
+    import_study(file, storage, images_at, as_json=as_json)
 
 
 @app.command()

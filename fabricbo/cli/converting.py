@@ -1,6 +1,5 @@
 """`fabricbo convert`: settings and references for other programs, and from them."""
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from fabricbo.cli.about import plain
+from fabricbo.cli.answers.answer import tell
+from fabricbo.cli.answers.files import ConvertedTold
+from fabricbo.cli.consoles import asides
 from fabricbo.cli.errors import told
 from fabricbo.cli.reading import locate
 from fabricbo.imagefiles import SUFFIXES, decode_image, open_image, png_texts, read_file
@@ -25,7 +25,6 @@ from fabricbo.study.recipe import recipe_of_trial
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_log = Console(stderr=True, highlight=False, markup=False, emoji=False)
 _STRANGE = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST = 80
 
@@ -61,12 +60,11 @@ def convert(source: str, storage: Path, asked: Conversion, *, as_json: bool) -> 
         notes = [*read.notes, *form.notes, *_missing(images)]
         if asked.out is not None:
             _write(form, recipe, images, asked.out)
-    unique = list(dict.fromkeys(notes))
-    if as_json:
-        said = {"to": asked.to, "files": dict(form.files), "notes": unique}
-        print(json.dumps(said, allow_nan=False))
-    else:
-        _say(form, asked.out, unique)
+    answer = ConvertedTold(to=asked.to, files=dict(form.files), notes=tuple(dict.fromkeys(notes)))
+    lines = () if asked.out is not None else (plain(next(iter(form.files.values()))).rstrip("\n"),)
+    tell(answer, lines, as_json=as_json)
+    if not as_json:
+        _say_aside(form, asked.out, answer.notes)
 
 
 def _is_taken(folder: Path) -> bool:
@@ -188,12 +186,11 @@ def _write(form: Form, recipe: Recipe, images: Mapping[str, "Image | None"], out
                 image.convert("RGB").save(out / folder / name, "PNG")
 
 
-def _say(form: Form, out: Path | None, notes: Sequence[str]) -> None:
-    if out is None:
-        print(plain(next(iter(form.files.values()))).rstrip("\n"))
-    else:
-        for name in form.where:
+def _say_aside(form: Form, out: Path | None, notes: Sequence[str]) -> None:
+    console = asides()
+    if out is not None:
+        for name, what in form.where.items():
             if (out / name).exists():
-                _log.print(f"{out / name}: {form.where[name]}", soft_wrap=True)
+                console.print(f"{out / name}: {what}", soft_wrap=True)
     for note in notes:
-        _log.print(f"note: {plain(note)}", soft_wrap=True)
+        console.print(f"note: {plain(note)}", soft_wrap=True)

@@ -6,8 +6,13 @@ from fabricbo.demo.tasks import DEFAULT_TASK, TASKS
 from fabricbo.study import SettingsError, StudySettings, check_settings
 from fabricbo.study.location import is_study
 
+ROUNDS = 4
+"""Of six trials each: enough to find something."""
 
-def demo_settings(storage: Path, seed: int, task: str = DEFAULT_TASK) -> StudySettings:
+
+def demo_settings(
+    storage: Path, seed: int, task: str = DEFAULT_TASK, rounds: int = ROUNDS
+) -> StudySettings:
     """Return the settings; the study gets a name that is free in the storage.
 
     Raises:
@@ -16,7 +21,7 @@ def demo_settings(storage: Path, seed: int, task: str = DEFAULT_TASK) -> StudySe
     if task not in TASKS:
         raise SettingsError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
     plan = {"name": _free_name(storage), "storage": storage, "seed": seed}
-    size = {"rounds": 4, "trials": 6, "images": 4}
+    size = {"rounds": rounds, "trials": 6, "images": 4}
     return check_settings({**plan, **size, **TASKS[task].settings()})
 
 

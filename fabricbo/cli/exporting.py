@@ -5,10 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
+from fabricbo.cli.answers.answer import command, tell
+from fabricbo.cli.answers.files import Exported, Imported
 from fabricbo.cli.errors import told
+from fabricbo.cli.logs import messages
+from fabricbo.cli.progress import counting
 from fabricbo.cli.reading import locate
+from fabricbo.counted import Counter
 from fabricbo.rating.export import ExportError, write_votes_csv, write_votes_parquet
 from fabricbo.rating.image_folder import remove_image_folder, write_image_folder
 from fabricbo.rating.pairs import write_pairs_parquet
@@ -16,7 +19,6 @@ from fabricbo.study import Study
 from fabricbo.study.remote_place import check_images_url
 from fabricbo.upkeep.archive import pack, unpack
 
-_console = Console(highlight=False, markup=False, emoji=False)
 _TABLES: dict[tuple[str, str], Callable[[Study, Path], None]] = {
     ("votes", "csv"): write_votes_csv,
     ("votes", "parquet"): write_votes_parquet,
@@ -35,50 +37,56 @@ class Export:
     force: bool = False
 
 
-def export_study(name: str, storage: Path, export: Export) -> None:
+def export_study(name: str, storage: Path, export: Export, *, as_json: bool) -> None:
     """Write it and say where."""
     with told():
         try:
-            study = Study.open(locate(name, storage))
-            if export.what == "images":
-                _write_images(study, export)
-            elif export.what == "study":
-                _write_archive(study, export)
-            else:
-                _write_table(study, export)
+            folder = locate(name, storage)
+            study = Study.open(folder)
+            with counting(messages(), "exporting", "images") as tell_how_far:
+                if export.what == "images":
+                    _write_images(study, export, tell_how_far)
+                elif export.what == "study":
+                    _write_archive(study, export, tell_how_far)
+                else:
+                    _write_table(study, export)
         except ExportError as error:
             raise ValueError(str(error)) from error
-    _console.print(f"wrote {export.to}", soft_wrap=True)
+    next_ = (command("import", export.to),) if export.what == "study" else ()
+    found = Exported(study=str(folder), what=export.what, to=str(export.to), next=next_)
+    tell(found, [f"wrote {export.to}"], as_json=as_json)
 
 
-def _write_archive(study: Study, export: Export) -> None:
+def _write_archive(study: Study, export: Export, tell: Counter) -> None:
     if export.format is not None or export.force:
         raise ValueError("a study is one ZIP file, and replaces none: leave --format, --force out")
     if not export.to.parent.is_dir():
         raise ValueError(f"there is no folder {export.to.parent} to write to")
     try:
-        pack(study.folder, export.to)
+        pack(study.folder, export.to, tell)
     except FileExistsError as error:
         raise ValueError(f"{error}; name another file") from error
 
 
-def import_study(file: Path, storage: Path, images_at: str | None) -> None:
+def import_study(file: Path, storage: Path, images_at: str | None, *, as_json: bool) -> None:
     """Make a study of an archive and say where it is."""
     with told():
         if not file.is_file():
             raise ValueError(f"there is no file {file}")
         if images_at is not None:
             check_images_url(images_at)
-        folder = unpack(file, storage, images_at)
-    _console.print(f"the study is in {folder}", soft_wrap=True)
+        with counting(messages(), "importing", "files") as tell_how_far:
+            folder = unpack(file, storage, images_at, tell_how_far)
+    found = Imported(study=str(folder), next=(command("status", folder),))
+    tell(found, [f"the study is in {folder}"], as_json=as_json)
 
 
-def _write_images(study: Study, export: Export) -> None:
+def _write_images(study: Study, export: Export, tell: Counter) -> None:
     if export.format is not None:
         raise ValueError("images are a folder of PNG files: leave --format out")
     if export.force and export.to.is_dir() and any(export.to.iterdir()):
         remove_image_folder(export.to)
-    write_image_folder(study, export.to)
+    write_image_folder(study, export.to, tell)
 
 
 def _write_table(study: Study, export: Export) -> None:

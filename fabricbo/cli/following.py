@@ -1,28 +1,28 @@
 """`fabricbo status`: how a study is going, once or as long as somebody looks."""
 
-import json
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from fabricbo.cli.answers.status import status_told
+from fabricbo.cli.consoles import results
 from fabricbo.cli.errors import told
 from fabricbo.cli.reading import locate
 from fabricbo.cli.status_text import status_lines, summary
 from fabricbo.study import Study
 from fabricbo.study.status import StudyState, StudyStatus, read_status
-from fabricbo.study.status_json import status_json
 
 PAUSE = 1.0
 """Seconds between two looks."""
 _SHARE = 10
 """Of the time, one part is spent looking at most: large studies are looked at less often."""
 
-_console = Console(highlight=False, markup=False, emoji=False)  # names and reasons are text
+_console = results()
 
 
 def print_status(name: str, storage: Path, *, follow: bool, as_json: bool) -> None:
@@ -63,7 +63,7 @@ def _print_json(looks: Iterator[StudyStatus]) -> None:
     known = None
     for found in looks:
         if (now := _essence(found)) != known:
-            print(json.dumps(status_json(found), allow_nan=False), flush=True)
+            print(status_told(found).to_json(), flush=True)
         known = now
 
 

@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from rich.console import Console
 
+from fabricbo.cli.consoles import asides
+
 _FIELDS = ("study", "trial", "attempt", "status")
 """What a record may say besides its message."""
 _log = logging.getLogger("fabricbo.cli")
@@ -36,6 +38,8 @@ def set_up(chosen: LogFormat, *, verbose: bool) -> None:
         logging.disable(logging.INFO)  # ax sets its own level when it is imported
     warnings.simplefilter("ignore")
     os.environ.setdefault("TQDM_DISABLE", "1")
+    if os.environ.get("NO_COLOR"):
+        os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
@@ -106,8 +110,7 @@ def _formatter() -> JsonLine | None:
 
 def messages() -> Console:
     """Return where people are told what goes on: nowhere, where log lines are for programs."""
-    # Prompts, names and reasons are text, not markup.
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, quiet=is_structured())
+    return asides(quiet=is_structured())
 
 
 def say(console: Console, text: str, **about: object) -> None:

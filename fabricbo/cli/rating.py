@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
+from fabricbo.cli.consoles import results
 from fabricbo.cli.errors import told
 from fabricbo.cli.reading import locate
 from fabricbo.cli.statuses import Status
@@ -14,8 +14,7 @@ from fabricbo.rating.sitting import logged_in
 from fabricbo.rating.terminal import rate_here
 from fabricbo.study import Study
 
-# Prompts and instructions are text, not markup.
-_console = Console(highlight=False, markup=False, emoji=False)
+_console = results()
 
 
 def rate_study(name: str, storage: Path, rater: str | None) -> None:

@@ -1,20 +1,25 @@
 """Commands that only read: they load neither torch nor ax."""
 
-import json
-import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Column, Table
+from rich.text import Text
 
+from fabricbo.cli.answers.answer import command, tell
+from fabricbo.cli.answers.files import Page, Template
+from fabricbo.cli.answers.studies import Studies, StudyFacts, Unreadable, brief, shown
+from fabricbo.cli.consoles import asides
 from fabricbo.cli.errors import told
+from fabricbo.cli.logs import messages
+from fabricbo.cli.progress import working
 from fabricbo.cli.wording import (
     heldout_lines,
     missed_bounds,
     references,
     score_texts,
-    study_json,
     varying,
 )
 from fabricbo.records import Trial
@@ -24,8 +29,6 @@ from fabricbo.study import NotAStudyError, Study, StudyError
 from fabricbo.study.database import Database
 from fabricbo.study.file import template
 from fabricbo.study.location import Location, is_study, named_in_database
-
-_console = Console(highlight=False, markup=False, emoji=False)  # names and prompts are text
 
 
 def locate(name: str, storage: Path) -> Path:
@@ -43,8 +46,9 @@ def locate(name: str, storage: Path) -> Path:
     for folder in (Path(name), storage / name):
         if is_study(folder):
             return folder
-    known = ", ".join(folder.name for folder in _studies(storage)) or "none"
-    raise NotAStudyError(f"no study {name!r} in {storage}; there: {known}")
+    known = ", ".join(folder.name for folder in _studies(storage))
+    there = f"there: {known}" if known else "there is none there; --storage names another folder"
+    raise NotAStudyError(f"no study {name!r} in {storage}; {there}")
 
 
 def _studies(storage: Path) -> list[Path]:
@@ -59,7 +63,7 @@ def _meet(url: str, name: str, storage: Path) -> Path:
     return location.folder
 
 
-def write_template(file: Path) -> None:
+def write_template(file: Path, *, as_json: bool) -> None:
     """Write the template of a study file, unless there is a file already."""
     with told():
         try:
@@ -67,60 +71,62 @@ def write_template(file: Path) -> None:
                 stream.write(template())
         except FileExistsError:
             raise ValueError(f"{file} exists already; name another file") from None
-    _console.print(f"wrote {file}; run it with: fabricbo run {file}", soft_wrap=True)
+    found = Template(file=str(file), next=(command("run", file),))
+    tell(found, [f"wrote {file}; edit it, then run it"], as_json=as_json)
 
 
 def print_list(storage: Path, *, as_json: bool) -> None:
     """Print the studies of a folder."""
-    rows = []
+    rows, broken = [], []
     for folder in _studies(storage):
         try:
-            rows.append(study_json(Study.open(folder)))
+            rows.append(brief(Study.open(folder)))
         except (StudyError, ValueError, OSError) as error:  # one damaged study hides no other
-            print(f"cannot read {folder}: {error}", file=sys.stderr)
-    if as_json:
-        print(json.dumps({"studies": [_brief(row) for row in rows]}, allow_nan=False))
-        return
+            broken.append(Unreadable(folder=str(folder), error=str(error)))
+            asides().print(f"cannot read {folder}: {error}", soft_wrap=True)
+    next_ = () if rows or broken else (command("demo"), command("init"))
+    found = Studies(studies=tuple(rows), broken=tuple(broken), next=next_)
+    tell(found, [_list_table(rows) if rows else f"no studies in {storage}"], as_json=as_json)
+
+
+def _list_table(rows: Sequence[StudyFacts]) -> Table:
     table = Table("study", "prompt", "trials", "baseline", "best")
     for row in rows:
-        numbers = [_number(row[key]) for key in ("baseline", "best")]
-        trials = f"{row['finished']} of {row['planned']}"
-        table.add_row(row["name"], row["prompt"], trials, *numbers)
-    _console.print(table if rows else f"no studies in {storage}")
+        trials = f"{row.finished} of {row.planned}"
+        table.add_row(row.name, row.prompt, trials, _number(row.baseline), _number(row.best))
+    return table
 
 
-def _brief(row: dict[str, object]) -> dict[str, object]:
-    return {key: value for key, value in row.items() if key not in ("trials", "effects")}
-
-
-def _number(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else "-"
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def print_study(name: str, storage: Path, *, as_json: bool) -> None:
     """Print a study's trials and its best settings."""
     with told():
         study = Study.open(locate(name, storage))
-    if as_json:
-        print(json.dumps(study_json(study), allow_nan=False))
-        return
-    _console.print(f"{study.settings.name}: {study.settings.prompt_text!r}, {_aims(study)}")
+    tell(shown(study), _study_lines(study), as_json=as_json)
+
+
+def _study_lines(study: Study) -> Iterator[RenderableType]:
+    yield f"{study.settings.name}: {study.settings.prompt_text!r}, {_aims(study)}"
     if study.forked_from is not None:
-        _console.print(f"goes on from {study.forked_from}", soft_wrap=True)
-    _console.print(_trial_table(study))
-    _print_failures(study)
+        yield f"goes on from {study.forked_from}"
+    yield _trial_table(study)
+    for trial in study.trials:
+        if trial.reason is not None:
+            yield Text(f"trial {trial.index} failed: {trial.reason}", style="red")
     if (best := study.best()) is not None:
-        _console.print(_best_table(study, best))
+        yield _best_table(study, best)
     if len(front := study.pareto()) > 1 and sum(not m.is_constraint for m in study.measures) > 1:
         found = ", ".join(str(trial.index) for trial in front)
-        _console.print(f"none beats trials {found} in all objectives", soft_wrap=True)
+        yield f"none beats trials {found} in all objectives"
     for line in missed_bounds(study):
-        _console.print(line, style="red", soft_wrap=True)
+        yield Text(line, style="red")
     for said in (expectation(study), going_on(study)):
         if said is not None:
-            _console.print(said, soft_wrap=True)
-    for line in heldout_lines(study):
-        _console.print(line, soft_wrap=True)
+            yield said
+    yield from heldout_lines(study)
 
 
 def _aims(study: Study) -> str:
@@ -154,12 +160,6 @@ def _trial_table(study: Study) -> Table:
     return table
 
 
-def _print_failures(study: Study) -> None:
-    for trial in study.trials:
-        if trial.reason is not None:
-            _console.print(f"trial {trial.index} failed: {trial.reason}", style="red")
-
-
 def _best_table(study: Study, best: Trial) -> Table:
     hand = study.space.hand_action(study.rounds[0].pool)
     table = Table("", "hand settings", f"best: trial {best.index}", box=SIMPLE)
@@ -171,8 +171,10 @@ def _best_table(study: Study, best: Trial) -> Table:
     return table
 
 
-def print_report(name: str, storage: Path) -> None:
+def print_report(name: str, storage: Path, *, as_json: bool) -> None:
     """Write a study's page and say where it is."""
     with told():
-        page = write_report(Study.open(locate(name, storage)))
-    _console.print(str(page), soft_wrap=True)
+        folder = locate(name, storage)
+        with working(messages(), "writing the page", str(folder.absolute())):
+            page = write_report(Study.open(folder))
+    tell(Page(study=str(folder), page=str(page)), [str(page)], as_json=as_json)

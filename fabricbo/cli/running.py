@@ -1,21 +1,26 @@
 """Commands that draw: a new study, and going on with one."""
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from fabricbo.cli.answers.answer import command, tell
+from fabricbo.cli.answers.studies import Outcome, outcome
+from fabricbo.cli.consoles import results
 from fabricbo.cli.errors import stopped_by, told
 from fabricbo.cli.interrupts import Asked, ending, finishing
 from fabricbo.cli.logs import messages, name_study, say
+from fabricbo.cli.progress import advance, pieces_bar, working
 from fabricbo.cli.reading import locate
-from fabricbo.cli.wording import heldout_lines, missed_bounds, outcome, trial_line
+from fabricbo.cli.thumbnails import best_lines, draw_best
+from fabricbo.cli.wording import heldout_lines, missed_bounds, trial_line
 from fabricbo.compose import create_study, resume_study
 from fabricbo.rating.questions import planned
 from fabricbo.rating.worker import Event, Worker
@@ -26,12 +31,12 @@ from fabricbo.study import RepeatedFailureError, SettingsError, Study, StudySett
 from fabricbo.study.checked import explain
 from fabricbo.study.driver import driving
 from fabricbo.study.location import Location
+from fabricbo.study.pace import pace_of
 from fabricbo.study.store import stored_settings
 
 _IN_HASTE = 1.0
 """Seconds that loggers may take once somebody has pressed Ctrl-C."""
 _console = messages()
-_results = Console(highlight=False, markup=False, emoji=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ def run_new(
         checked = (how or How()).in_place_of(settings())
         name_study(checked.name)
         _name_code(checked)
-        with _console.status("loading the model"):
+        with working(_console, "loading the model", checked.checkpoint.name):
             study = create_study(checked, device=placement.device, offload=placement.offload)
         with study.driving():
             _run(study, as_json=as_json)
@@ -90,7 +95,7 @@ def run_on(name: str, storage: Path, placement: Placement, how: How, *, as_json:
         name_study(settings.name)
         _name_code(settings)
         with driving(Location.of(folder)):
-            with _console.status("loading the model"):
+            with working(_console, "loading the model", settings.checkpoint.name):
                 study = resume_study(
                     folder,
                     device=placement.device,
@@ -121,15 +126,23 @@ def _run(study: Study, *, as_json: bool) -> None:
         raise
     except KeyboardInterrupt as stop:
         study.close(_IN_HASTE)  # loggers are told the rest next time
-        say(_console, f"stopped; everything is kept. Go on with: fabricbo resume {study.folder}")
+        go_on = command("resume", study.folder)
+        say(_console, f"stopped; everything is kept. Go on with: {go_on}")
         raise typer.Exit(stopped_by(stop)) from None
-    if as_json:
-        print(json.dumps(outcome(study, time.monotonic() - began, page), allow_nan=False))
-    else:
-        for line in (*missed_bounds(study), *heldout_lines(study)):
-            _results.print(line, soft_wrap=True)
-        _results.print(f"page: {page}", soft_wrap=True)
+    found = outcome(study, time.monotonic() - began, page)
+    if not as_json:
+        draw_best(results(), study)
+    tell(found, _outcome_lines(study, found), as_json=as_json)
     study.close()
+
+
+def _outcome_lines(study: Study, found: Outcome) -> Iterator[str]:
+    yield from missed_bounds(study)
+    yield from heldout_lines(study)
+    if found.best_images:
+        yield f"best: trial {found.best_trial}"
+        yield from best_lines(found.best_images)
+    yield f"page: {found.report}"
 
 
 def _draw_all(study: Study) -> Path:
@@ -145,10 +158,25 @@ def _draw_all(study: Study) -> Path:
             _work(study, asked)
     asked.stop()
     if study.heldout is None:
-        with _console.status("drawing baseline and best with fresh seeds"):
+        what = "drawing baseline and best with fresh seeds"
+        with working(_console, what, usual=_heldout_seconds(study)):
             study.hold_out()
-    with _console.status("writing the page"):
+    with working(_console, "writing the page", str(study.folder.absolute())):
         return write_report(study)
+
+
+def _trial_seconds(study: Study) -> float | None:
+    """Return how long a trial has taken; None where none was drawn yet."""
+    return pace_of(study.events, 0, None, datetime.now(UTC)).seconds_a_trial
+
+
+def _heldout_seconds(study: Study) -> float | None:
+    """Return how long the comparison at the end should take, as its images are to a trial's."""
+    a_trial, settings = _trial_seconds(study), study.settings
+    prompts = len(settings.prompts) + len(settings.heldout_prompts)
+    images = 2 * settings.heldout * prompts
+    a_trials = settings.images * len(settings.prompts)
+    return None if a_trial is None else a_trial * images / a_trials
 
 
 def _tell_stopping() -> None:
@@ -159,12 +187,12 @@ def _work(study: Study, asked: Asked) -> None:
     """Draw and choose questions until people have answered all of them."""
     say(
         _console,
-        "people judge this study: have them do so with `fabricbo serve "
-        f"{study.folder}` or `fabricbo rate {study.folder}`, while this goes on",
+        f"people judge this study: have them do so with `{command('serve', study.folder)}` or "
+        f"`{command('rate', study.folder)}`, while this goes on",
     )
     planned_questions = planned(study.settings)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=_console) as bar:
+    with Progress(*columns, console=_console, disable=not _console.is_terminal) as bar:
         task = bar.add_task("drawing", total=planned_questions)
 
         def on_event(event: Event) -> None:
@@ -183,21 +211,15 @@ def _pause(seconds: float) -> bool:
 
 
 def _search(study: Study, asked: Asked) -> None:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f} of {task.total:.0f} trials"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    done = sum(not trial.status.is_pending for trial in study.trials)
-    with Progress(*columns, console=_console) as progress:
-        task = progress.add_task("round 1", total=study.planned_trials, completed=done)
+    before = sum(not trial.status.is_pending for trial in study.trials)
+    rounds = study.settings.rounds
+    with pieces_bar(_console, "trials", seconds_a_piece=_trial_seconds(study)) as bar:
+        first = f"round {study.rounds[-1].index} of {rounds}"
+        bar.add_task(first, total=study.planned_trials, completed=before, begun_with=before)
+        done = count(before + 1)
 
         def on_trial(trial: Trial) -> None:
-            say(progress.console, trial_line(trial, study), trial=trial.index)
-            description = f"round {trial.round} of {study.settings.rounds}"
-            progress.update(task, advance=1, description=description)
+            say(bar.console, trial_line(trial, study), trial=trial.index)
+            advance(bar, next(done), f"round {trial.round} of {rounds}")
 
         study.run(on_trial, asked)

@@ -1,15 +1,19 @@
 """Commands about objectives: what there is, and scores of image files."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rich.console import Console
+from rich.text import Text
 
+from fabricbo.cli.answers.answer import tell
+from fabricbo.cli.answers.scoring import BrokenObjective, Objectives, ObjectiveTold, Scores
 from fabricbo.cli.errors import told
+from fabricbo.cli.logs import messages
+from fabricbo.cli.progress import working
 from fabricbo.imagefiles import SUFFIXES, image_files, open_image
 from fabricbo.scoring import (
     ObjectiveError,
@@ -22,8 +26,6 @@ from fabricbo.scoring import (
     prepare,
 )
 
-_console = Console(highlight=False, markup=False, emoji=False)  # names are text
-
 
 def print_objectives(*, as_json: bool) -> None:
     """Print what is installed, and what each needs."""
@@ -32,47 +34,51 @@ def print_objectives(*, as_json: bool) -> None:
         try:
             rows.append(_row(name))
         except ObjectiveError as error:  # one that is damaged hides no other
-            broken.append({"name": name, "error": str(error)})
-    if as_json:
-        print(json.dumps({"objectives": rows, "broken": broken}, allow_nan=False))
-        return
-    for row in rows:
-        _console.print(f"{row['name']} ({_aim(row)})", style="bold", soft_wrap=True)
+            broken.append(BrokenObjective(name=name, error=str(error)))
+    found = Objectives(objectives=tuple(rows), broken=tuple(broken))
+    tell(found, _objective_lines(found), as_json=as_json)
+
+
+def _objective_lines(found: Objectives) -> Iterator[Text]:
+    for row in found.objectives:
+        yield Text(f"{row.name} ({_aim(row)})", style="bold")
         for key, text in _facts(row).items():
-            _console.print(f"    {key}: {text}", soft_wrap=True)
-    for one in broken:
-        _console.print(f"{one['name']}: {one['error']}", style="red", soft_wrap=True)
+            yield Text(f"    {key}: {text}")
+    for one in found.broken:
+        yield Text(f"{one.name}: {one.error}", style="red")
 
 
-def _row(name: str) -> dict[str, Any]:
+def _row(name: str) -> ObjectiveTold:
     target = load_installed(name)
     declared = declaration(target)
     about = (target.__doc__ or "").strip().partition("\n")[0]
-    facts = {"name": name, "about": about, "direction": declared.direction, "per": declared.per}
-    return {**facts, **asdict(declared.card)}
+    card = asdict(declared.card)
+    return ObjectiveTold(
+        name=name, about=about, direction=declared.direction, per=declared.per, **card
+    )
 
 
-def _aim(row: dict[str, Any]) -> str:
-    batch = ", one number a batch" if row["per"] == "batch" else ""
-    return f"{row['direction']}{batch}"
+def _aim(row: ObjectiveTold) -> str:
+    batch = ", one number a batch" if row.per == "batch" else ""
+    return f"{row.direction}{batch}"
 
 
-def _facts(row: dict[str, Any]) -> dict[str, str]:
+def _facts(row: ObjectiveTold) -> dict[str, str]:
     """Return what is worth a line of its own, by what it is."""
-    size = "" if row["parameters"] is None else f", {row['parameters']} million parameters"
+    size = "" if row.parameters is None else f", {row.parameters} million parameters"
     facts = {
-        "what": row["about"],
-        "scale": row["scale"],
-        "source": row["source"],
-        "loads at the start of a study": row["checkpoint"] and f"{row['checkpoint']}{size}",
+        "what": row.about,
+        "scale": row.scale,
+        "source": row.source,
+        "loads at the start of a study": row.checkpoint and f"{row.checkpoint}{size}",
         "licence": _licences(row),
-        "needs": row["extra"] and f"pip install 'fabricbo[{row['extra']}]'",
+        "needs": row.extra and f"pip install 'fabricbo[{row.extra}]'",
     }
     return {key: text for key, text in facts.items() if text}
 
 
-def _licences(row: dict[str, Any]) -> str:
-    both = (row["licence"], row["checkpoint_licence"] and f"checkpoint {row['checkpoint_licence']}")
+def _licences(row: ObjectiveTold) -> str:
+    both = (row.licence, row.checkpoint_licence and f"checkpoint {row.checkpoint_licence}")
     return "; ".join(filter(None, both))
 
 
@@ -89,28 +95,29 @@ def print_scores(
     with told():
         files = _files(images)
         target = load_objective(name, _options(options), placement)
-        prepare(target)
-        values = evaluate(target, [open_image(file) for file in files], prompt).values
+        with working(messages(), "loading the scorer", name):
+            prepare(target)
+        with working(messages(), f"scoring {len(files)} images", name):
+            values = evaluate(target, [open_image(file) for file in files], prompt).values
     declared = declaration(target)
-    if as_json:
-        scores = list(values)
-        per_image = declared.per == "image"
-        row = {
-            "objective": declared.name,
-            "direction": declared.direction,
-            "per": declared.per,
-            "prompt": prompt,
-            "files": [str(file) for file in files],
-            "scores": scores,
-            "mean": fmean(scores) if per_image else scores[0],
-        }
-        print(json.dumps(row, allow_nan=False))
+    found = Scores(
+        objective=declared.name,
+        direction=declared.direction,
+        per=declared.per,
+        prompt=prompt,
+        files=tuple(map(str, files)),
+        scores=values,
+        mean=fmean(values),
+    )
+    tell(found, _score_lines(found), as_json=as_json)
+
+
+def _score_lines(found: Scores) -> Iterator[str]:
+    if found.per == "batch":
+        yield f"{found.scores[0]:.4f}  all {len(found.files)} images"
         return
-    if declared.per == "batch":
-        _console.print(f"{values[0]:.4f}  all {len(files)} images", soft_wrap=True)
-        return
-    for file, value in zip(files, values, strict=True):
-        _console.print(f"{value:.4f}  {file}", soft_wrap=True)
+    for file, value in zip(found.files, found.scores, strict=True):
+        yield f"{value:.4f}  {file}"
 
 
 def _files(images: Sequence[Path]) -> list[Path]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rich.console import Console
-
+from fabricbo.cli.answers.upkeep import Serving
+from fabricbo.cli.consoles import asides
 from fabricbo.cli.errors import told
 from fabricbo.cli.reading import locate
 from fabricbo.cli.statuses import Status
@@ -18,7 +18,7 @@ from fabricbo.study import Study
 
 _PATIENCE = 10.0
 """Seconds that a worker may take to finish its trial once the server is stopped."""
-_console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+_console = asides()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,9 @@ class Address:
         return f"http://{host}:{port}"
 
 
-def serve_study(name: str, storage: Path, address: Address, worker_device: str | None) -> None:
+def serve_study(
+    name: str, storage: Path, address: Address, worker_device: str | None, *, as_json: bool
+) -> None:
     """Serve until somebody stops it.
 
     Args:
@@ -83,6 +85,7 @@ def serve_study(name: str, storage: Path, address: Address, worker_device: str |
         storage: folder that studies are kept in.
         address: where to listen.
         worker_device: what the worker draws on; None: no worker.
+        as_json: whether to print an answer for programs, too, once somebody may come.
     """
     with told():
         _check(address)
@@ -92,7 +95,10 @@ def serve_study(name: str, storage: Path, address: Address, worker_device: str |
         taken = address.bind()
     port = int(taken.getsockname()[1])
     token = study.ballots.add_rater("owner", "owner")
-    _console.print(f"your page: {address.base(port)}/join/{token}", soft_wrap=True)
+    link = f"{address.base(port)}/join/{token}"
+    if as_json:
+        print(Serving(study=str(study.folder), owner=link).to_json(), flush=True)
+    _console.print(f"your page: {link}", soft_wrap=True)
     _console.print("invite raters from there; Ctrl-C stops the server, everything is kept")
     # The server passes a signal on once it has closed; by default that would end us right there.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(Status.TERMINATED))
@@ -125,6 +131,7 @@ def _run(study: Study, address: Address, taken: socket.socket, port: int) -> Non
         app,
         log_level="warning",
         access_log=False,
+        use_colors=False if _console.no_color else None,
         server_header=False,
         timeout_graceful_shutdown=3,
     )

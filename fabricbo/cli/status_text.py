@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from fabricbo.cli.answers.answer import command
 from fabricbo.records import TrialStatus
 from fabricbo.scores import Score
 from fabricbo.study.status import Going, Leader, StudyState, StudyStatus
@@ -64,7 +65,7 @@ def _state(status: StudyStatus) -> str:
     if status.driver is not None:
         end = " (all trials are done)" if status.finished >= status.planned else ""
         return f"drawn by {status.driver}{end}"
-    go_on = f"fabricbo resume {status.folder}"
+    go_on = command("resume", status.folder)
     if status.state is StudyState.COMPLETE:
         return "complete"
     if status.state is StudyState.STOPPED:

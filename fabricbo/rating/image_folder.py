@@ -5,14 +5,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fabricbo.counted import Counter, counted, uncounted
 from fabricbo.rating.export import ExportError, image_prompts
 from fabricbo.study import Study
 
 METADATA = "metadata.jsonl"
 
 
-def write_image_folder(study: Study, target: Path) -> None:
+def write_image_folder(study: Study, target: Path, tell: Counter = uncounted) -> None:
     """Write images with `metadata.jsonl`.
+
+    Args:
+        study: whose images.
+        target: folder, new or empty.
+        tell: told how many are written.
 
     Raises:
         ExportError: the folder exists and is not empty.
@@ -21,7 +27,7 @@ def write_image_folder(study: Study, target: Path) -> None:
         raise ExportError(f"{target} is there already and not an empty folder; name another one")
     target.mkdir(parents=True, exist_ok=True)
     lines = []
-    for row in _rows(study):
+    for row in counted(list(_rows(study)), tell):
         (target / row["file_name"]).write_bytes(study.images.read(row["identity"]))
         lines.append(json.dumps(row, allow_nan=False))
     (target / METADATA).write_text("".join(f"{line}\n" for line in lines), "utf-8")

@@ -11,7 +11,7 @@ from rich.text import Text
 from fabricbo.rating.choices import ASK, choices
 from fabricbo.rating.contact_sheet import task_sheet, write_sheet
 from fabricbo.rating.sitting import Sitting
-from fabricbo.rating.terminal_images import drawing, known_protocol
+from fabricbo.rating.terminal_images import drawer
 from fabricbo.rating.veil import veiled
 from fabricbo.votes import Task
 
@@ -28,7 +28,7 @@ class Screen:
         """Find out whether images can be drawn: only where a person looks and types."""
         self._console = console
         self._watched = console.is_terminal and sys.stdin.isatty()
-        self._draw = drawing(known_protocol()) if self._watched else None
+        self._draw = drawer(console)
         self._sheet: Image.Image | None = None
         self._files: dict[str, Path] = {}
 
@@ -38,7 +38,7 @@ class Screen:
 
     def begin(self) -> None:
         """Say how to see images here, if that can be had."""
-        if self._watched and self._draw is None:
+        if self._watched and self._draw is None and not self._console.no_color:
             self.say(INSTALL)
 
     def show(self, sitting: Sitting, task: Task) -> None:

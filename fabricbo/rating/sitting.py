@@ -88,7 +88,10 @@ def known_rater(study: Study, name: str) -> int | None:
         ValueError: nobody judges this study, this is no name, or several have it.
     """
     if study.settings.rating is None:
-        raise ValueError(f"{study.settings.name} has no [rating]: nobody is to judge it")
+        raise ValueError(
+            f"{study.settings.name} has no [rating]: nobody is to judge it; add [rating] to its "
+            "study file, and run that under another name"
+        )
     if not name.strip() or len(name) > LONGEST_NAME:
         raise ValueError(f"a rater's name has 1 to {LONGEST_NAME} characters, got {name[:120]!r}")
     found = study.ballots.raters_named(name.strip())

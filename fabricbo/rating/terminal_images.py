@@ -9,6 +9,7 @@ import base64
 import io
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -52,6 +53,20 @@ def known_protocol(
         return "kitty"
     told = re.search(r"\x1b\[\?([\d;]+)c", ask(_ATTRIBUTES, "c", ANSWERS_WITHIN))
     return "sixel" if told and "4" in told[1].split(";") else "blocks"
+
+
+def drawer(console: Console) -> Draw | None:
+    """Return what draws images where this console prints; None where nothing can.
+
+    Only where a person looks and types: terminals are asked what they can. Half blocks are nothing
+    but colours, so that `NO_COLOR` leaves them out.
+    """
+    if not (console.is_terminal and sys.stdin.isatty()):
+        return None
+    protocol = known_protocol()
+    if protocol == "blocks" and (console.no_color or console.color_system is None):
+        return None
+    return drawing(protocol)
 
 
 def drawing(protocol: Protocol) -> Draw | None:

@@ -27,5 +27,6 @@ class FailuresInARow:
         if self._count >= MAX_FAILURES:
             raise RepeatedFailureError(
                 f"{self._count} trials in a row failed, the last because: {trial.reason}. "
-                f"Everything is kept in {self._folder}"
+                f"Everything is kept in {self._folder}: mend the cause, then go on with "
+                f"`fabricbo resume {self._folder}`"
             )

@@ -29,7 +29,9 @@ def read_study_file(path: Path) -> StudySettings:
     try:
         data = tomllib.loads(path.read_text("utf-8-sig"))  # some editors begin with a mark
     except OSError as error:
-        raise SettingsError(f"cannot read {path}: {error.strerror}") from error
+        missing = isinstance(error, FileNotFoundError)
+        hint = "; `fabricbo init` writes one to start from" if missing else ""
+        raise SettingsError(f"cannot read {path}: {error.strerror}{hint}") from error
     except ValueError as error:
         raise SettingsError(f"{path} is no TOML: {error}") from error
     return check_settings(_located({"name": path.stem, **data}, path.parent.absolute()))

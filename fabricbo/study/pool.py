@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL.Image import Image
 
-from fabricbo.imagefiles import image_files, open_image, pixel_hash
+from fabricbo.imagefiles import SUFFIXES, image_files, open_image, pixel_hash
 from fabricbo.records import Reference, Role, Round
 from fabricbo.space import MAX_POOL
 from fabricbo.study.rounds import Growth
@@ -22,10 +22,13 @@ def read_pool(folder: Path) -> tuple[Reference, ...]:
             an image that cannot be read.
     """
     if not folder.is_dir():
-        raise ValueError(f"pool.folder: no folder {folder}")
+        raise ValueError(f"pool.folder: no folder {folder}; make it, or leave pool.folder out")
     files = [(file, role) for name, role in _SUBFOLDERS.items() for file in _images(folder / name)]
     if not files:
-        raise ValueError(f"pool.folder: no image in {folder}")
+        kinds = ", ".join(sorted(SUFFIXES))
+        raise ValueError(
+            f"pool.folder: no image in {folder}; put files into it ({kinds}), or leave it out"
+        )
     if len(files) > MAX_POOL:
         raise ValueError(f"pool.folder: {len(files)} images in {folder}; at most {MAX_POOL}")
     return tuple(_reference(file, role) for file, role in files)

@@ -49,7 +49,7 @@ class Store:
             """What the study was made with; they never change."""
         except ValidationError as error:
             raise NotAStudyError(
-                f"{database.location}: its settings are damaged: {error}"
+                f"{database.location}: its settings are damaged, go back to a copy: {error}"
             ) from None
         self.created: datetime = about["created"].replace(tzinfo=UTC)  # SQLite keeps no zone
         """When the study was made."""

@@ -11,6 +11,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from fabricbo.counted import Counter, counted, uncounted
 from fabricbo.imagefiles import MAX_BYTES
 from fabricbo.study import NameInUseError, StudyError
 from fabricbo.study.copying import copy_rows
@@ -30,8 +31,13 @@ class ArchiveError(StudyError):
     """A file is no archive of a study, or is damaged."""
 
 
-def pack(folder: Path, target: Path) -> int:
+def pack(folder: Path, target: Path, tell: Counter = uncounted) -> int:
     """Write a study to a new file, which appears under its name when it is whole.
+
+    Args:
+        folder: the study's.
+        target: the file.
+        tell: told how many images are written.
 
     Returns:
         How many images it holds.
@@ -47,10 +53,10 @@ def pack(folder: Path, target: Path) -> int:
         copy, part = Location(Path(place)), Path(place) / "part"
         copy_rows(Location.of(folder), copy)
         images = images_of(folder, stored_settings(copy).images_at)
-        names = dict.fromkeys(use.image for use in image_uses(copy))
+        names = list(dict.fromkeys(use.image for use in image_uses(copy)))
         with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
             archive.write(copy.file, STORE_NAME, zipfile.ZIP_DEFLATED)
-            for name in names:
+            for name in counted(names, tell):
                 try:
                     data = images.read(name)
                     checked_image(data, name, images.text(name))
@@ -63,7 +69,9 @@ def pack(folder: Path, target: Path) -> int:
     return len(names)
 
 
-def unpack(file: Path, storage: Path, images_at: str | None = None) -> Path:
+def unpack(
+    file: Path, storage: Path, images_at: str | None = None, tell: Counter = uncounted
+) -> Path:
     """Make a study of an archive, and return its folder; it appears when all of it was checked.
 
     An archive may come from anybody: names, sizes and each image's pixels are checked, and nothing
@@ -74,6 +82,7 @@ def unpack(file: Path, storage: Path, images_at: str | None = None) -> Path:
         storage: folder that studies are kept in.
         images_at: URL of where its images are to be kept; None: in its folder, wherever the study
             kept them before.
+        tell: told how many of its files are checked and written.
 
     Raises:
         ArchiveError: the file is no archive of a study, or damaged.
@@ -86,7 +95,7 @@ def unpack(file: Path, storage: Path, images_at: str | None = None) -> Path:
         found = Path(place) / "study"
         try:
             with zipfile.ZipFile(file) as archive:
-                _extract(archive, found)
+                _extract(archive, found, tell)
         except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
             raise ArchiveError(
                 f"{file} is no archive of a study, or is damaged: {error}"
@@ -115,7 +124,7 @@ def _move_images(study: Path, here: ImageStore, there: ImageStore) -> None:
     shutil.rmtree(study / FOLDER)
 
 
-def _extract(archive: zipfile.ZipFile, target: Path) -> None:
+def _extract(archive: zipfile.ZipFile, target: Path, tell: Counter) -> None:
     """Write the store, and each image by the identity of its pixels; other names are refused."""
     entries = archive.infolist()
     if STORE_NAME not in {entry.filename for entry in entries}:
@@ -124,7 +133,7 @@ def _extract(archive: zipfile.ZipFile, target: Path) -> None:
         raise ArchiveError(f"unpacked it would have more than {MOST_BYTES / 2**30:g} GiB")
     target.mkdir()
     images = images_of(target, None)
-    for entry in entries:
+    for entry in counted(entries, tell):
         match = _IMAGE.fullmatch(entry.filename)
         if entry.filename == STORE_NAME:
             with archive.open(entry) as packed, (target / STORE_NAME).open("wb") as file:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from fabricbo.counted import Counter, counted, uncounted
 from fabricbo.study import schema
 from fabricbo.study.database import connect
 from fabricbo.study.images import ImageStore, images_of
@@ -48,12 +49,13 @@ class Health:
         return not self.harms and not self.store
 
 
-def examine(folder: Path, images: ImageStore | None = None) -> Health:
+def examine(folder: Path, images: ImageStore | None = None, tell: Counter = uncounted) -> Health:
     """Check every row and every image of a study; changes nothing.
 
     Args:
         folder: the study's.
         images: where to look for them; None: where the study keeps them.
+        tell: told how many images are checked.
 
     Raises:
         NotAStudyError: there is no store.
@@ -69,7 +71,8 @@ def examine(folder: Path, images: ImageStore | None = None) -> Health:
         by_image.setdefault(use.image, []).append(use)
     if images is None:
         images = images_of(folder, stored_settings(location).images_at)
-    states = ((image, _state(images, image), uses) for image, uses in by_image.items())
+    every = counted(list(by_image.items()), tell)
+    states = ((image, _state(images, image), uses) for image, uses in every)
     harms = [Harm(image, state, tuple(uses)) for image, state, uses in states if state]
     return Health(len(by_image), tuple(harms))
 

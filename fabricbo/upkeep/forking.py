@@ -117,7 +117,10 @@ def _checked(study: Study, until: int | None) -> int:
     """Return the round that is gone on from."""
     opened, complete = len(study.rounds), study.complete_rounds
     if until is None and not complete:
-        raise ForkError(f"no round of the study in {study.folder} is complete yet")
+        raise ForkError(
+            f"no round of the study in {study.folder} is complete yet; complete one first: "
+            f"`fabricbo resume {study.folder}`"
+        )
     if until is None:
         return complete
     if not 1 <= until <= opened:
