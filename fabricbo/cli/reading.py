@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE
@@ -18,7 +19,7 @@ from fabricbo.cli.wording import (
     varying,
 )
 from fabricbo.records import Trial
-from fabricbo.report import write_report
+from fabricbo.report import write_comparison, write_pdf, write_report
 from fabricbo.report.wording import expectation, going_on
 from fabricbo.study import NotAStudyError, Study, StudyError
 from fabricbo.study.database import Database
@@ -171,8 +172,25 @@ def _best_table(study: Study, best: Trial) -> Table:
     return table
 
 
-def print_report(name: str, storage: Path) -> None:
+def print_report(name: str, storage: Path, *, pdf: bool = False) -> None:
     """Write a study's page and say where it is."""
     with told():
-        page = write_report(Study.open(locate(name, storage)))
+        _say_where(write_report(Study.open(locate(name, storage))), pdf=pdf)
+
+
+def print_comparison(
+    names: Sequence[str], storage: Path, target: Path | None, *, pdf: bool = False
+) -> None:
+    """Write a page about several studies and say where it is."""
+    with told():
+        studies = [Study.open(locate(name, storage)) for name in names]
+        to = target or storage / "compare.html"
+        if not to.parent.is_dir():
+            raise ValueError(f"there is no folder {to.parent} to write to")
+        _say_where(write_comparison(studies, to), pdf=pdf)
+
+
+def _say_where(page: Path, *, pdf: bool) -> None:
     _console.print(str(page), soft_wrap=True)
+    if pdf:
+        _console.print(str(write_pdf(page)), soft_wrap=True)

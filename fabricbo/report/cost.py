@@ -7,6 +7,7 @@ from statistics import median
 from fabricbo.records import Trial
 from fabricbo.report.known import Known
 from fabricbo.report.wording import counted, duration
+from fabricbo.study import Study
 from fabricbo.study.pace import Attempt, attempts_of
 
 
@@ -39,6 +40,11 @@ def cost(known: Known) -> Cost | None:
     if not ended:
         return None
     return Cost(_facts(known, ended), _by_round(known.trials, ended))
+
+
+def drawing_seconds(study: Study) -> float:
+    """Return how long drawing and scoring took in all."""
+    return sum(map(_seconds, attempts_of(study.events)))
 
 
 def _facts(known: Known, ended: Sequence[Attempt]) -> list[tuple[str, str]]:

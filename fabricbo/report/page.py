@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import plotly.graph_objects as go
 from markupsafe import Markup
 
 from fabricbo.report.analyses import PAGE as ANALYSES
@@ -23,7 +22,7 @@ from fabricbo.report.known import Known, read
 from fabricbo.report.leaders import leads
 from fabricbo.report.measures import measure_rows, unkept
 from fabricbo.report.parallel import parallel_coordinates
-from fabricbo.report.plot import figure_html
+from fabricbo.report.plot import Charts
 from fabricbo.report.raters import raters
 from fabricbo.report.reproduce import reproduce
 from fabricbo.report.sensitivity import shares
@@ -92,18 +91,6 @@ def render(study: Study) -> str:
         "pool": pool_pictures(known, embedded),
     }
     return template("template.html.j2").render(**page, images=Markup(embedded.css))
-
-
-class Charts:
-    """Turns figures into HTML; plotly's own script goes with the first of them."""
-
-    def __init__(self) -> None:
-        self._any = False
-
-    def __call__(self, figure: go.Figure) -> Markup:
-        """Return a figure as HTML."""
-        first, self._any = not self._any, True
-        return figure_html(figure, with_script=first)
 
 
 def _curves(known: Known, charts: Charts) -> dict[str, Any]:

@@ -8,9 +8,10 @@
   let opener = null;
 
   const hide = () => {
+    const inside = panel.contains(document.activeElement); // what is hidden loses the focus
     panel.hidden = true;
     pinned = false;
-    if (opener && panel.contains(document.activeElement)) opener.focus();
+    if (opener && inside) opener.focus();
     opener = null;
   };
   const show = (trial, pin, from) => {
