@@ -68,6 +68,16 @@ def test_sentence_is_honest(baseline, best, direction, said) -> None:
     assert said in compared(comparison(baseline, best, direction))
 
 
+def test_sentence_names_the_interval() -> None:
+    clear = compared(comparison([1.0, 1.0], [2.0, 3.0], "maximize"))
+    said = "on average 1.500 better, most likely between 0.500 and 2.500 better."
+    assert clear.endswith(f": 2.500 against 1.000, {said}")
+    lost = compared(comparison([1.0, 1.0], [2.0, 3.0], "minimize"))
+    assert lost.endswith("on average 1.500 worse, most likely between 0.500 and 2.500 worse.")
+    unclear = compared(comparison([1.0, 1.0], [0.5, 2.5], "maximize")).partition(", on average ")
+    assert unclear[2] == "0.500 better, most likely between 1.500 worse and 2.500 better."
+
+
 def test_sentence_before_there_is_a_result(tmp_path) -> None:
     study = fake_study(tmp_path)
     assert headline(study) == "No trial has a score yet."

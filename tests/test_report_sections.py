@@ -124,8 +124,10 @@ def test_maps_are_better_where_orange_and_hold_images_at_their_settings(tmp_path
         done(4, 5.0),  # without images
     ]
     domains = {"max_weight": Range(0, 1), "feedback_start": Choice((0.2, 0.8))}
+    worth = {trial.index: trial.scores[0].mean for trial in trials}
+    placed = Placed(trials, domains, trials[1], worth)
     found, other = (
-        maps([contour()], Placed(trials, domains, trials[1], {}), direction, EmbeddedImages(store))
+        maps([contour()], placed, direction, EmbeddedImages(store))
         for direction in ("maximize", "minimize")
     )
     (one,) = found

@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fabricbo.assessment import Contour, Estimate
+from fabricbo.assessment import Contour
 from fabricbo.records import Trial
 from fabricbo.report.domain import Domain
 from fabricbo.report.embed import EmbeddedImages
-from fabricbo.report.leaders import expected
 from fabricbo.report.pictures import Picture
 from fabricbo.report.wording import number_text, value_text
 from fabricbo.scores import Direction
@@ -86,17 +85,18 @@ class Placed:
     trials: Sequence[Trial]
     domains: Mapping[str, Domain]
     best: Trial
-    estimates: Mapping[int, tuple[Estimate, ...]]
+    worth: Mapping[int, float]
+    """How good each is, by its index, higher better; those that are not there are not shown."""
 
-    def ranked(self, direction: Direction) -> list[Trial]:
-        """Return those with images: the best, the hand settings, then by what is expected."""
-        sign = 1 if direction == "maximize" else -1
+    @property
+    def ranked(self) -> list[Trial]:
+        """Those with images: the best, the hand settings, then by what they are worth."""
         return sorted(
-            (trial for trial in self.trials if trial.score is not None and trial.images),
+            (trial for trial in self.trials if trial.index in self.worth and trial.images),
             key=lambda trial: (
                 trial.index != self.best.index,
                 trial.index != 0,
-                -sign * expected(trial, self.estimates)[0],
+                -self.worth[trial.index],
             ),
         )
 
@@ -109,7 +109,7 @@ def maps(
     shown = [c for c in contours if c.measure == 0 and {c.across, c.up} <= domains.keys()]
     if not shown:
         return []
-    (low, high), ranked = _scale(shown), placed.ranked(direction)
+    (low, high), ranked = _scale(shown), placed.ranked
     sign = 1 if direction == "maximize" else -1
     found = []
     for contour in shown:

@@ -51,13 +51,14 @@ def _facts(known: Known, ended: Sequence[Attempt]) -> list[tuple[str, str]]:
     lengths = [_seconds(one) for one in ended]
     images = sum(len(trial.images) for trial in known.trials)
     further = sum(len(row.images) for row in known.study.heldout_rows.values())
+    at_the_end = f", {further} to compare at the end" if further else ""
     first, last = min(one.begun for one in ended), max(o.ended for o in ended if o.ended)
     facts = [
         (
             "images",
-            f"{images} in {counted(len(known.trials), 'trial')}, {further} to compare at the end",
+            f"{images} in {counted(len(known.trials), 'trial')}{at_the_end}",
         ),
-        ("drawing and scoring", f"{duration(sum(lengths))} in all, one trial after the other"),
+        ("drawing and scoring", f"{duration(sum(lengths))}, summed over trials"),
         (
             "a trial",
             f"{duration(median(lengths))} as a rule, {duration(min(lengths))} to "

@@ -19,7 +19,7 @@ from fabricbo.report.embed import EmbeddedImages
 from fabricbo.report.files import write_whole
 from fabricbo.report.front import front_figure, objectives, plane
 from fabricbo.report.known import Known, read
-from fabricbo.report.leaders import leads
+from fabricbo.report.leaders import expected, leads
 from fabricbo.report.measures import measure_rows, unkept
 from fabricbo.report.parallel import parallel_coordinates
 from fabricbo.report.plot import Charts
@@ -118,12 +118,21 @@ def _maps(known: Known, embedded: EmbeddedImages) -> dict[str, Any]:
         return {}
     found = maps(
         contours,
-        Placed(known.trials, study.space.domains, best, known.assessment.estimates),
+        Placed(known.trials, study.space.domains, best, _worth(known)),
         study.direction,
         embedded,
     )
     hidden = any(e is None for one in contours for row in one.estimates for e in row)
     return {"maps": found, "ramp": ramp(contours, study.direction), "maps_hidden": hidden}
+
+
+def _worth(known: Known) -> dict[int, float]:
+    """Return how good each trial is, higher better: as people find it, or by what it scores."""
+    utilities, estimates = known.assessment.utilities, known.assessment.estimates
+    if utilities:
+        return {index: found.mean for index, found in utilities.items()}
+    sign = 1 if known.study.direction == "maximize" else -1
+    return {t.index: sign * expected(t, estimates)[0] for t in known.trials if t.scores}
 
 
 def _calibration(known: Known, charts: Charts) -> dict[str, Any]:

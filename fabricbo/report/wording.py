@@ -70,13 +70,21 @@ def compared(found: Comparison) -> str:
     error = gain.standard_error
     if error is None:
         return f"The best settings scored {numbers}, measured once, so its noise is unknown."
-    ends = f"{_better(gain.mean - 2 * error)} and {_better(gain.mean + 2 * error)}"
-    scored = f"{numbers}, on average {_better(gain.mean)}, most likely between {ends}"
+    scored = f"{numbers}, on average {_better(gain.mean)}, most likely between "
+    scored += _ends(gain.mean - 2 * error, gain.mean + 2 * error)
     if gain.mean > 2 * error:
         return f"The best settings beat the usual hand settings {seeds}: {scored}."
     if gain.mean < -2 * error:
         return f"The best settings did worse than the usual hand settings {seeds}: {scored}."
     return f"No clear gain over the usual hand settings {seeds}: {scored}."
+
+
+def _ends(low: float, high: float) -> str:
+    """Write an interval of gains: `0.1 and 0.3 better`, or `0.1 worse and 0.3 better`."""
+    if (low >= 0) == (high >= 0):
+        low, high = sorted((low, high), key=abs)
+        return f"{number_text(abs(low))} and {_better(high)}"
+    return f"{_better(low)} and {_better(high)}"
 
 
 def _better(gain: float) -> str:
