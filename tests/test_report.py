@@ -393,7 +393,8 @@ def test_ticks_lie_between_and_are_few(low: float, length: float) -> None:
         return
     ticks = ticks_between(low, high)
     assert 1 <= len(ticks) <= 6
-    assert all(low - 1e-9 * abs(low) <= value <= high + 1e-9 * abs(high) for value, _ in ticks)
+    slack = 1e-9 * max(abs(low), abs(high))
+    assert all(low - slack <= value <= high + slack for value, _ in ticks)
 
 
 def test_ticks_say_what_they_are() -> None:

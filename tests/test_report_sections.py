@@ -197,7 +197,7 @@ def test_an_attempt_that_was_lost_is_counted(tmp_path) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"prompt": 'a "cat"\nand \\ a dög\x7f', "seed": 3},
+        {"prompt": '/a "cat"\nand \\ a dög\x7f', "seed": 3},
         {
             "prompt": ["a cat", "a dog"],
             "objective": ["colourfulness", {"name": "text-similarity", "text": "a cat"}],

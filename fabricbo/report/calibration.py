@@ -13,9 +13,8 @@ import plotly.graph_objects as go
 
 from fabricbo.assessment import Estimate
 from fabricbo.records import Trial
-from fabricbo.report.leaders import ERRORS
 from fabricbo.report.plot import COLOURS, GRID, LABELS, LAYOUT, OTHER, TEXT, escaped
-from fabricbo.report.wording import number_text
+from fabricbo.report.wording import ERRORS, number_text
 
 FEWEST = 5
 """Trials below which a share of hits says nothing."""

@@ -3,10 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 
-import plotly.graph_objects as go
 from markupsafe import Markup
 
 from fabricbo.records import PARAMETER_NAMES
@@ -15,17 +13,15 @@ from fabricbo.report.cost import drawing_seconds
 from fabricbo.report.embed import BUDGET, EmbeddedImages
 from fabricbo.report.files import write_whole
 from fabricbo.report.known import Known, read
-from fabricbo.report.leaders import leads
 from fabricbo.report.pictures import Picture, reference_pictures
-from fabricbo.report.plot import GRID, LAYOUT, Charts, escaped
+from fabricbo.report.plot import Charts
 from fabricbo.report.templates import template
+from fabricbo.report.together import figures, lines
 from fabricbo.report.top import Side, aims, sides
 from fabricbo.report.wording import duration, number_text, score_text, value_text
 from fabricbo.study import Study
 
 FEWEST = 2
-_COLOURS = ("#e4572e", "#3f8fd2", "#2e9e6b", "#9b5de5", "#c08b1d", "#d1498b", "#5b7083", "#7a5230")
-_DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 @dataclass(frozen=True)
@@ -93,12 +89,13 @@ def render_comparison(studies: Sequence[Study]) -> str:
     known = [read(study) for study in studies]
     names = labels(studies)
     images = [EmbeddedImages(study.images, BUDGET // len(studies)) for study in studies]
+    charts = Charts()
     chosen = [_chosen(*one) for one in zip(known, names, images, strict=True)]
     return template("compare.html.j2").render(
         title=" · ".join(names),
         headline=headline(_gains(known, names), known),
         doubts=doubts(known),
-        charts=_curves(known, names),
+        charts=[(text, charts(figure)) for text, figure in figures(lines(known, names))],
         rows=[_row(one, name) for one, name in zip(known, names, strict=True)],
         names=names,
         parameters=_parameters(known),
@@ -191,64 +188,6 @@ def _row(known: Known, name: str) -> Row:
         gain=gain,
         verdict=said,
     )
-
-
-def _curves(known: Sequence[Known], names: Sequence[str]) -> list[tuple[str, Markup]]:
-    """Return a chart for each thing that is measured, with the studies that do."""
-    charts, found = Charts(), []
-    for aim in sorted(_aims(known)):
-        pairs = zip(known, names, _looks(len(known)), strict=True)
-        group = [one for one in pairs if _aims([one[0]]) == {aim}]
-        figure = _figure(group, aim[0])
-        if figure is not None:
-            drawn = ", ".join(name for _, name, _ in group)
-            found.append((f"Best {aim[0]} so far by trial: {drawn}", charts(figure)))
-    return found
-
-
-def _looks(count: int) -> list[tuple[str, str]]:
-    colours, dashes = cycle(_COLOURS), cycle(_DASHES)
-    return [(next(colours), next(dashes)) for _ in range(count)]
-
-
-def _figure(group: Sequence[tuple[Known, str, tuple[str, str]]], measured: str) -> go.Figure | None:
-    """Draw who led when, study by study, with the interval at the end."""
-    figure = go.Figure()
-    for known, name, (colour, dash) in group:
-        led = leads(
-            known.trials,
-            known.study.direction,
-            known.assessment.estimates,
-            broken=known.broken,
-        )
-        if not led:
-            continue
-        last = led[-1]
-        figure.add_scatter(
-            x=[lead.at for lead in led],
-            y=[lead.mean for lead in led],
-            mode="lines",
-            line={"shape": "hv", "color": colour, "dash": dash, "width": 2.5},
-            name=escaped(name),
-            legendgroup=name,
-            hovertemplate="after trial %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
-        )
-        figure.add_scatter(
-            x=[last.at],
-            y=[last.mean],
-            error_y={"array": [CLEAR * last.error], "width": 5},
-            mode="markers",
-            marker={"color": colour, "size": 9},
-            legendgroup=name,
-            showlegend=False,
-            hoverinfo="skip",
-        )
-    if not figure.data:
-        return None
-    figure.update_layout(**LAYOUT)
-    figure.update_xaxes(title="trial", showgrid=False, zeroline=False)
-    figure.update_yaxes(title=escaped(measured), gridcolor=GRID, zeroline=False)
-    return figure
 
 
 def _parameters(known: Sequence[Known]) -> list[tuple[str, list[str], bool]]:

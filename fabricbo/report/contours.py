@@ -3,36 +3,23 @@
 The map is an image of a few colours, which holds no text and is drawn by no script.
 """
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
 from fabricbo.assessment import Contour
 from fabricbo.records import Trial
 from fabricbo.report.domain import Domain
 from fabricbo.report.embed import EmbeddedImages
+from fabricbo.report.painting import Box, Grid, painted
 from fabricbo.report.pictures import Picture
 from fabricbo.report.wording import number_text, value_text
 from fabricbo.scores import Direction
 
-Grid = npt.NDArray[np.float64]
-Box = tuple[float, float, float, float]
-"""Left, upper, right and lower border, in cells."""
-
-BANDS = 9
-_PIXELS = 160
-"""Side of the map."""
-_PALEST = 0.25
-"""Opacity where least is known."""
 _MOST_IMAGES = 6
 _APART = 14.0
 """Percent of a side that images keep between their middles."""
-_WORST, _MIDDLE, _BEST = (63, 143, 210), (216, 214, 206), (228, 87, 46)
 
 
 @dataclass(frozen=True)
@@ -120,7 +107,7 @@ def maps(
                 across=contour.across,
                 up=contour.up,
                 ends=_ends(contour),
-                uri=_painted(heights if sign > 0 else 1 - heights, errors, _box(contour, domains)),
+                uri=painted(heights if sign > 0 else 1 - heights, errors, _box(contour, domains)),
                 pinned=_pinned(contour, ranked, placed, embedded),
                 text=_spoken(contour, sign),
             )
@@ -163,51 +150,6 @@ def _box(contour: Contour, domains: Mapping[str, Domain]) -> Box:
         )
     ]
     return edge[0], edge[1], wide - edge[0], high - edge[1]
-
-
-def _painted(heights: Grid, errors: Grid, box: Box) -> str:
-    """Paint the better parts orange and the worse blue, in bands, paler where less is known."""
-    impossible = np.isnan(heights)
-    smooth = _enlarged(_filled(heights), Image.Resampling.BICUBIC, box)
-    level = np.clip(np.floor(np.clip(smooth, 0, 1) * BANDS), 0, BANDS - 1) / (BANDS - 1)
-    doubt = _enlarged(_filled(errors), Image.Resampling.BICUBIC, box)
-    least, most = float(doubt.min()), float(doubt.max())
-    known = 1 - (doubt - least) / (most - least) if most > least else np.ones_like(doubt)
-    # A few steps of opacity, too: the file stays small.
-    opacity = _PALEST + (1 - _PALEST) * np.round(known * 6) / 6
-    hidden = _enlarged(impossible.astype(np.float64), Image.Resampling.NEAREST, box) > 0.5
-    colours = _blend(level)
-    alpha = np.where(hidden, 0, opacity) * 255
-    pixels = np.dstack([colours, alpha[..., None]]).round().astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _filled(values: Grid) -> Grid:
-    """Replace NaN by the nearest known value of its row, else the mean: it is hidden later."""
-    found = values.copy()
-    for row in found:
-        known = np.flatnonzero(~np.isnan(row))
-        if len(known):
-            places = np.abs(np.arange(len(row))[:, None] - known).argmin(1)
-            row[:] = row[known[places]]
-    return np.nan_to_num(found, nan=float(np.nanmean(values)))
-
-
-def _enlarged(values: Grid, how: Image.Resampling, box: Box) -> Grid:
-    image = Image.fromarray(values.astype(np.float32))
-    return np.asarray(image.resize((_PIXELS, _PIXELS), how, box), dtype=np.float64)
-
-
-def _blend(level: Grid) -> Grid:
-    worst, middle, best = (
-        np.array(colour, dtype=np.float64) for colour in (_WORST, _MIDDLE, _BEST)
-    )
-    share = level[..., None] * 2
-    return np.where(
-        share <= 1, worst + (middle - worst) * share, middle + (best - middle) * (share - 1)
-    )
 
 
 def _pinned(

@@ -6,9 +6,9 @@ import plotly.graph_objects as go
 
 from fabricbo.assessment import Estimate
 from fabricbo.records import Trial
-from fabricbo.report.leaders import ERRORS, Lead
+from fabricbo.report.leaders import Lead
 from fabricbo.report.plot import COLOURS, GRID, LABELS, LAYOUT, OTHER, escaped
-from fabricbo.report.wording import number_text
+from fabricbo.report.wording import ERRORS, number_text
 
 _BAND = "rgba(228,87,46,0.18)"
 

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 
 from fabricbo.assessment import Estimate
 from fabricbo.records import Trial
+from fabricbo.report.wording import ERRORS
 from fabricbo.scores import Direction
-
-ERRORS = 2
-"""Standard errors to either side that intervals of the page cover."""
 
 
 @dataclass(frozen=True)

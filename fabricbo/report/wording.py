@@ -8,6 +8,9 @@ from fabricbo.scores import Score
 from fabricbo.study import Study
 from fabricbo.study.heldout import Comparison
 
+ERRORS = 2
+"""Standard errors to either side that intervals of the page cover."""
+
 
 def headline(study: Study) -> str:
     """Say in one sentence how the best settings compare with the hand settings."""
@@ -71,10 +74,10 @@ def compared(found: Comparison) -> str:
     if error is None:
         return f"The best settings scored {numbers}, measured once, so its noise is unknown."
     scored = f"{numbers}, on average {_better(gain.mean)}, most likely between "
-    scored += _ends(gain.mean - 2 * error, gain.mean + 2 * error)
-    if gain.mean > 2 * error:
+    scored += _ends(gain.mean - ERRORS * error, gain.mean + ERRORS * error)
+    if gain.mean > ERRORS * error:
         return f"The best settings beat the usual hand settings {seeds}: {scored}."
-    if gain.mean < -2 * error:
+    if gain.mean < -ERRORS * error:
         return f"The best settings did worse than the usual hand settings {seeds}: {scored}."
     return f"No clear gain over the usual hand settings {seeds}: {scored}."
 

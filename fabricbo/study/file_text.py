@@ -10,6 +10,8 @@ from fabricbo.study.settings import StudySettings
 
 _HERE = ("storage", "database", "images_at", "executor", "loggers")
 """How and where a study is run, not what comes out."""
+_TEXTS = ("prompt", "negative_prompt", "heldout_prompts", "instructions", "consent")
+"""What people wrote, which stays as it is even where it looks like a path."""
 
 
 def study_file_text(settings: StudySettings) -> str:
@@ -19,7 +21,7 @@ def study_file_text(settings: StudySettings) -> str:
     and nobody whom it is shown to needs to know where they lay.
     """
     data = settings.model_dump(mode="json", exclude_defaults=True)
-    kept = {key: _without_paths(value) for key, value in data.items() if key not in _HERE}
+    kept = _without_paths({key: value for key, value in data.items() if key not in _HERE})
     if "space" in kept:
         parameters = kept["space"].pop("parameters", {})
         kept["space"] = {**{k: _short(v) for k, v in parameters.items()}, **kept["space"]}
@@ -48,7 +50,7 @@ def _short(value: Any) -> Any:
 
 def _without_paths(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _without_paths(one) for key, one in value.items()}
+        return {k: one if k in _TEXTS else _without_paths(one) for k, one in value.items()}
     if isinstance(value, list):
         return [_without_paths(one) for one in value]
     if isinstance(value, str) and value.startswith(("/", "~")) and "\n" not in value:
