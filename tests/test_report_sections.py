@@ -243,6 +243,7 @@ def test_how_to_do_it_again(tmp_path) -> None:
     empty = reproduce(read(study))
     assert empty.action is None
     assert "replay" not in empty.commands
+    assert "run" not in empty.commands  # the objective was handed over in Python
     study.run()
     best = study.best()
     found = reproduce(read(study))
@@ -268,6 +269,7 @@ def test_raters_are_told_without_names(tmp_path) -> None:
         task = study.ballots.assign(question, found[0], (0, 1))
         assert task is not None
         study.ballots.vote(task, "left", name, 1.5)
+    assert "fabricbo run fake.toml" in reproduce(read(study)).commands
     told = raters(study)
     assert told is not None
     assert told.text.startswith("2 raters, 2 votes that count.")

@@ -8,6 +8,7 @@ from hashlib import sha256
 from fabricbo.records import Trial
 from fabricbo.report.known import Known
 from fabricbo.report.recipes import Recipe, recipes
+from fabricbo.study import Study
 from fabricbo.study.file_text import study_file_text
 
 
@@ -38,7 +39,7 @@ def reproduce(known: Known) -> Reproduce:
     settings, best = known.study.settings, known.best
     file = study_file_text(settings)
     return Reproduce(
-        commands=_commands(settings.name, best),
+        commands=_commands(known.study, best),
         file=file,
         file_hash=sha256(file.encode()).hexdigest(),
         versions=_versions({} if best is None else known.study.drawn_with(best) or {}),
@@ -49,11 +50,14 @@ def reproduce(known: Known) -> Reproduce:
     )
 
 
-def _commands(name: str, best: Trial | None) -> str:
-    again = f"fabricbo replay {name} {best.index}" if best is not None else ""
+def _commands(study: Study, best: Trial | None) -> str:
+    name = study.settings.name
     rows = [
-        (f"fabricbo run {name}.toml", "the same search anew, by the study file below"),
-        (again, "draw the best trial again, compare every pixel"),
+        ("" if _search_again(study) is None else f"fabricbo run {name}.toml", _search_again(study)),
+        (
+            "" if best is None else f"fabricbo replay {name} {best.index}",
+            "draw the best trial again, compare every pixel",
+        ),
         (f"fabricbo doctor {name}", "check every row and image against its hash"),
         (f"fabricbo export {name} --what study --to {name}.zip", "the study with all images"),
         (f"fabricbo import {name}.zip", "on another machine"),
@@ -61,6 +65,16 @@ def _commands(name: str, best: Trial | None) -> str:
     kept = [(command, why) for command, why in rows if command]
     width = max(len(command) for command, _ in kept)
     return "\n".join(f"{command:<{width}}  # {why}" for command, why in kept)
+
+
+def _search_again(study: Study) -> str | None:
+    """Say what running the study file does; None where it alone does not make the study."""
+    settings = study.settings
+    if study.forked_from is not None or not (settings.objective or settings.rating):
+        return None  # other rounds went before, or the objective was handed over in Python
+    if settings.rating is not None:
+        return "the same questions anew, by the study file below"
+    return "the same search anew, by the study file below"
 
 
 def _versions(drawn_with: Mapping[str, object]) -> list[tuple[str, str]]:
