@@ -681,6 +681,7 @@ def browser() -> Iterator[Any]:
 def test_in_a_browser(browser: Any, several: Study, width: int, scheme: str) -> None:
     page_file, asked, complaints = write_report(several), [], []
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.set_default_timeout(120_000)  # busy machines
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -4,17 +4,21 @@ import os
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge")
 """Programs that print, besides what Playwright has fetched for itself."""
-_WIDTH = 794
+_WIDTH, _HEIGHT = 794, 1123
 """Of an A4 page in CSS pixels."""
-_PATIENCE = 60_000
+_PATIENCE = 180_000
 """Milliseconds that a page may take."""
 
 
 class NoBrowserError(ValueError):
-    """Nothing here can print a page."""
+    """Nothing here can print the page."""
 
 
 def write_pdf(page: Path, target: Path | None = None) -> Path:
@@ -48,26 +52,27 @@ def _print(page: Path, target: Path) -> None:
     with sync_playwright() as playwright:
         program = _browser(Path(playwright.chromium.executable_path))
         try:
-            browser = playwright.chromium.launch(executable_path=program)
+            with playwright.chromium.launch(executable_path=program) as browser:
+                _print_with(browser, page, target)
         except Error as error:
             reason = str(error).partition("\n")[0]
-            raise NoBrowserError(f"{program} does not start: {reason}") from error
-        try:
-            opened = browser.new_page(
-                viewport={"width": _WIDTH, "height": 1123}, color_scheme="light", offline=True
-            )
-            opened.set_default_timeout(_PATIENCE)
-            opened.goto(page.as_uri())
-            opened.emulate_media(media="print", color_scheme="light")
-            opened.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-            opened.pdf(
-                path=target,
-                format="A4",
-                print_background=True,
-                margin={"top": "12mm", "bottom": "12mm", "left": "12mm", "right": "12mm"},
-            )
-        finally:
-            browser.close()
+            raise NoBrowserError(f"{program} cannot print the page: {reason}") from error
+
+
+def _print_with(browser: "Browser", page: Path, target: Path) -> None:
+    opened = browser.new_page(
+        viewport={"width": _WIDTH, "height": _HEIGHT}, color_scheme="light", offline=True
+    )
+    opened.set_default_timeout(_PATIENCE)
+    opened.goto(page.as_uri())
+    opened.emulate_media(media="print", color_scheme="light")
+    opened.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    opened.pdf(
+        path=target,
+        format="A4",
+        print_background=True,
+        margin={"top": "12mm", "bottom": "12mm", "left": "12mm", "right": "12mm"},
+    )
 
 
 def _browser(fetched: Path) -> Path:
