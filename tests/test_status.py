@@ -10,8 +10,9 @@ import pexpect
 import pytest
 
 from fabricbo.cli.answers.status import status_told
-from fabricbo.cli.status_text import duration, status_lines, summary
+from fabricbo.cli.status_text import status_lines, summary
 from fabricbo.records import TrialStatus
+from fabricbo.report.wording import duration
 from fabricbo.study import Parts, Study
 from fabricbo.study.status import StudyState, read_status
 from tests.fakes import ColourSampler, UnitProposer, fake_study, redness

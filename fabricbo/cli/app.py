@@ -210,11 +210,41 @@ def status(
 
 
 @app.command()
-def report(study: Named, storage: Storage = DEFAULT_STORAGE, as_json: Json = False) -> None:
+def report(
+    study: Named,
+    storage: Storage = DEFAULT_STORAGE,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Print it to a PDF, too, by a browser that is here.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Write a study's page: one HTML file that needs no network."""
     from fabricbo.cli.reading import print_report
 
-    print_report(study, storage, as_json=as_json)
+    print_report(study, storage, pdf=pdf, as_json=as_json)
+
+
+@app.command()
+def compare(
+    studies: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STUDY STUDY...", help="Names, or folders.", autocompletion=completing.studies
+        ),
+    ],
+    storage: Storage = DEFAULT_STORAGE,
+    to: Annotated[
+        Path | None, typer.Option(help="File to write; else compare.html in the storage.")
+    ] = None,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Print it to a PDF, too, by a browser that is here.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a page that sets studies side by side: gains, curves, choices, images."""
+    from fabricbo.cli.reading import print_comparison
+
+    print_comparison(studies, storage, to, pdf=pdf, as_json=as_json)
 
 
 @app.command()

@@ -15,9 +15,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from fabricbo.cli.status_text import duration
 from fabricbo.cli.usual import remember_seconds, usual_seconds
 from fabricbo.counted import Counter
+from fabricbo.report.wording import duration
 
 LONG = 2.0
 """Seconds from which on it is worth remembering how long something took."""

@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from fabricbo.cli.answers.answer import command, tell
-from fabricbo.cli.answers.files import Page, Template
+from fabricbo.cli.answers.files import Compared, Page, Template
 from fabricbo.cli.answers.studies import Studies, StudyFacts, Unreadable, brief, shown
 from fabricbo.cli.consoles import asides
 from fabricbo.cli.errors import told
@@ -23,7 +23,7 @@ from fabricbo.cli.wording import (
     varying,
 )
 from fabricbo.records import Trial
-from fabricbo.report import write_report
+from fabricbo.report import write_comparison, write_pdf, write_report
 from fabricbo.report.wording import expectation, going_on
 from fabricbo.study import NotAStudyError, Study, StudyError
 from fabricbo.study.database import Database
@@ -171,10 +171,35 @@ def _best_table(study: Study, best: Trial) -> Table:
     return table
 
 
-def print_report(name: str, storage: Path, *, as_json: bool) -> None:
+def print_report(name: str, storage: Path, *, pdf: bool, as_json: bool) -> None:
     """Write a study's page and say where it is."""
     with told():
         folder = locate(name, storage)
         with working(messages(), "writing the page", str(folder.absolute())):
             page = write_report(Study.open(folder))
-    tell(Page(study=str(folder), page=str(page)), [str(page)], as_json=as_json)
+            printed = write_pdf(page) if pdf else None
+    _tell_page(Page(study=str(folder), page=str(page), pdf=_path(printed)), as_json=as_json)
+
+
+def print_comparison(
+    names: Sequence[str], storage: Path, target: Path | None, *, pdf: bool, as_json: bool
+) -> None:
+    """Write a page about several studies and say where it is."""
+    with told():
+        folders = [locate(name, storage) for name in names]
+        to = target or storage / "compare.html"
+        if not to.parent.is_dir():
+            raise ValueError(f"there is no folder {to.parent} to write to")
+        with working(messages(), "writing the page", str(to.absolute())):
+            page = write_comparison([Study.open(folder) for folder in folders], to)
+            printed = write_pdf(page) if pdf else None
+    compared = tuple(map(str, folders))
+    _tell_page(Compared(studies=compared, page=str(page), pdf=_path(printed)), as_json=as_json)
+
+
+def _path(file: Path | None) -> str | None:
+    return None if file is None else str(file)
+
+
+def _tell_page(found: Page | Compared, *, as_json: bool) -> None:
+    tell(found, filter(None, (found.page, found.pdf)), as_json=as_json)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fabricbo.cli.answers.answer import Answer
 from fabricbo.cli.answers.files import (
+    Compared,
     ConvertedTold,
     Exported,
     Images,
@@ -26,6 +27,7 @@ from fabricbo.cli.answers.upkeep import (
 
 ANSWERS: dict[str, type[Answer]] = {
     "about": Images,
+    "compare": Compared,
     "convert": ConvertedTold,
     "demo": Outcome,
     "doctor": InstallationTold,

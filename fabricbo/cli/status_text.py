@@ -5,6 +5,7 @@ from datetime import datetime
 
 from fabricbo.cli.answers.answer import command
 from fabricbo.records import TrialStatus
+from fabricbo.report.wording import duration
 from fabricbo.scores import Score
 from fabricbo.study.status import Going, Leader, StudyState, StudyStatus
 
@@ -45,20 +46,6 @@ def status_lines(status: StudyStatus) -> list[str]:
             for one in status.lost
         ),
     ]
-
-
-def duration(seconds: float) -> str:
-    """Write how long something takes in two units at most."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{whole // 60} min"
-    if whole < 48 * 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} days {whole % 86400 // 3600} h"
 
 
 def _state(status: StudyStatus) -> str:

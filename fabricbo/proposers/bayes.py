@@ -22,7 +22,9 @@ from fabricbo.proposers.baselines import proposal_seed, random_generator, sobol_
 from fabricbo.proposers.comparison import Choice, first_pairs, next_pairs
 from fabricbo.proposers.embeddings import Embed, Embeddings
 from fabricbo.proposers.insight import reference_effects, slices
+from fabricbo.proposers.landscape import contours, sensitivities
 from fabricbo.proposers.last_fit import LastFit
+from fabricbo.proposers.leaving_out import left_out
 from fabricbo.proposers.preference import FIT_ATTEMPTS, judged_trials
 from fabricbo.proposers.replication import worth_repeating
 from fabricbo.proposers.surrogate import Surrogate, fit_surrogate
@@ -131,7 +133,7 @@ def assessed(history: History, embeddings: Embeddings | None, attempts: int) -> 
         surrogate = fit_surrogate(replace(history, preferences=()), embeddings, attempts)
         rows = surrogate.estimates([trial.action for trial in scored])
         estimates = {trial.index: row for trial, row in zip(scored, rows, strict=True)}
-        found = replace(found, estimates=estimates)
+        found = replace(found, estimates=estimates, left_out=left_out(surrogate, scored))
         chosen = best(scored, history.measures, estimates)
     if history.preferences or surrogate is None:
         surrogate = fit_surrogate(history, embeddings, attempts)
@@ -162,11 +164,15 @@ def _explained(found: Assessment, surrogate: Surrogate, told: Told) -> Assessmen
     """Add advice, effects and slices, or nothing where they cannot be had."""
     history, chosen = told.history, told.best
     try:
+        advice = advise(surrogate, history, chosen, told.rng)
+        inputs = sensitivities(surrogate, history, told.rng)
         return replace(
             found,
-            advice=advise(surrogate, history, chosen, told.rng),
+            advice=advice,
             effects=reference_effects(surrogate, history, chosen),
             slices=slices(surrogate, history, chosen),
+            contours=contours(surrogate, history, chosen, inputs),
+            sensitivities=inputs,
         )
     except _NUMERICAL_ERRORS as error:
         logger.warning("no advice on whether to go on: %s", error)

@@ -4,7 +4,7 @@ Everything is told around one trial, the best: what is expected to change when o
 and all else stays.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -67,16 +67,16 @@ def slices(surrogate: Surrogate, history: History, best: Trial) -> tuple[Slice, 
     """Return how expected scores depend on each parameter that varies, by measure."""
     found = []
     for name in history.space.parameters:
-        values = [
-            v for v in _grid(name, history.space.domains[name]) if _valid(best.action, name, v)
-        ]
-        if len(values) < 2:
+        tried = grid(name, history.space.domains[name], _POINTS)
+        actions = {value: with_values(best.action, {name: value}) for value in tried}
+        possible = {value: action for value, action in actions.items() if action is not None}
+        if len(possible) < 2:
             continue
-        actions = [_with_value(best.action, name, value) for value in values]
-        estimates = surrogate.estimates(actions)
+        values = tuple(possible)
+        estimates = surrogate.estimates(list(possible.values()))
         for number in range(len(surrogate.units)):
             of_measure = tuple(estimate[number] for estimate in estimates)
-            found.append(Slice(name, tuple(values), of_measure, measure=number))
+            found.append(Slice(name, values, of_measure, measure=number))
     return tuple(found)
 
 
@@ -90,20 +90,18 @@ def _with_role(action: Action, reference: Reference, role: Role) -> Action:
     return replace(action, liked=tuple(liked), disliked=tuple(disliked))
 
 
-def _with_value(action: Action, name: str, value: float) -> Action:
-    return replace(action, params=FabricParams.from_json({**action.params.to_json(), name: value}))
+def with_values(action: Action, values: Mapping[str, float]) -> Action | None:
+    """Return the action with other values of some parameters; None where the window is none."""
+    changed = {**action.params.to_json(), **values}
+    if changed["feedback_start"] > changed["feedback_end"]:
+        return None
+    return replace(action, params=FabricParams.from_json(changed))
 
 
-def _valid(action: Action, name: str, value: float) -> bool:
-    """Tell whether the window stays one; every other parameter may have any of its values."""
-    if name == "feedback_start":
-        return value <= action.params.feedback_end
-    return name != "feedback_end" or value >= action.params.feedback_start
-
-
-def _grid(name: str, domain: Domain) -> Sequence[float]:
+def grid(name: str, domain: Domain, points: int) -> Sequence[float]:
+    """Return values of a parameter from its lowest to its highest, so many at most of a range."""
     if isinstance(domain, Choice):
         return sorted(domain.values)
-    values = [domain.from_unit(position) for position in np.linspace(0, 1, _POINTS).tolist()]
+    values = [domain.from_unit(position) for position in np.linspace(0, 1, points).tolist()]
     whole = name == "denoising_steps"
     return sorted({float(round(value)) for value in values}) if whole else values

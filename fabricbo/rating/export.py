@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fabricbo.rating.statistics import chosen
+from fabricbo.raters import chosen
 from fabricbo.study import Study
 from fabricbo.votes import SKIP, UNDO, Vote
 

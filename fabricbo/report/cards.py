@@ -15,8 +15,11 @@ from fabricbo.report.wording import value_text
 class Card:
     """A trial of the filmstrip."""
 
+    trial: int
     title: str
     scores: Sequence[ScoreLine]
+    brief: str
+    """The first score in a few characters; empty before it is scored."""
     source: str
     status: str
     """For the style."""
@@ -46,7 +49,9 @@ def trial_card(known: Known, trial: Trial, embedded: EmbeddedImages) -> Card:
     study, best = known.study, known.best
     params, prompts = trial.action.params, study.settings.prompts
     return Card(
+        trial=trial.index,
         title=f"Trial {trial.index}",
+        brief="" if trial.score is None else f"{trial.score.mean:.3g}",
         scores=score_lines(trial, study.measures),
         source=trial.source,
         status=str(trial.status),

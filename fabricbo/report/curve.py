@@ -1,37 +1,37 @@
-"""The curve of scores by trial, and of the best so far, as a plotly figure."""
+"""The curves of scores: by trial with the best so far, and by round."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import plotly.graph_objects as go
 
+from fabricbo.assessment import Estimate
 from fabricbo.records import Trial
+from fabricbo.report.leaders import Lead
 from fabricbo.report.plot import COLOURS, GRID, LABELS, LAYOUT, OTHER, escaped
-from fabricbo.scores import Direction
+from fabricbo.report.wording import ERRORS, number_text
+
+_BAND = "rgba(228,87,46,0.18)"
 
 
 def score_curve(
     trials: Sequence[Trial],
-    direction: Direction,
+    leads: Sequence[Lead],
     *,
     name: str = "score",
     breaking: Sequence[Trial] = (),
 ) -> go.Figure:
-    """Draw scores with one standard error, the best so far, and the hand settings as a line.
+    """Draw scores and the best so far, both with intervals, and the hand settings as a line.
 
     Args:
+        trials: all of them.
+        leads: which of them led when.
         name: what the scores are of.
-        breaking: trials that break a bound; they are crosses, and never the best.
+        breaking: trials that break a bound; they are crosses.
     """
     broken = {trial.index for trial in breaking}
     done = [trial for trial in trials if trial.score is not None]
     figure = go.Figure()
-    figure.add_scatter(
-        x=[trial.index for trial in done],
-        y=_best_so_far(done, direction, broken),
-        mode="lines",
-        line={"shape": "hv", "color": COLOURS["bo"], "width": 2},
-        name="best so far, bounds kept" if broken else "best so far",
-    )
+    _add_leads(figure, leads, "best so far, bounds kept" if broken else "best so far")
     for source in dict.fromkeys(trial.source for trial in done):
         _add_points(figure, [trial for trial in done if trial.source == source], broken)
     _add_baseline(figure, done)
@@ -42,28 +42,103 @@ def score_curve(
     return figure
 
 
-def _best_so_far(
-    done: Sequence[Trial], direction: Direction, broken: Collection[int]
-) -> list[float | None]:
-    """Return the best score up to each trial; None before one keeps the bounds."""
-    choose = max if direction == "maximize" else min
-    best: list[float | None] = []
-    for trial in done:
-        last = best[-1] if best else None
-        if trial.score is None or trial.index in broken:
-            best.append(last)
-        else:
-            best.append(trial.score.mean if last is None else choose(trial.score.mean, last))
-    return best
+def curve_text(leads: Sequence[Lead], name: str) -> str:
+    """Say what the curve shows, for those who do not see it."""
+    if not leads:
+        return f"{name} by trial; no trial keeps all bounds"
+    steps = [lead for lead in leads if lead.at == lead.trial]
+    said = ", ".join(f"{number_text(lead.mean)} from trial {lead.trial} on" for lead in steps)
+    return f"Best {name} so far: {said}"
+
+
+def round_curve(trials: Sequence[Trial], leads: Sequence[Lead], *, name: str) -> go.Figure:
+    """Draw the best at the end of each round with its interval, and the mean of its trials."""
+    rounds = list(dict.fromkeys(trial.round for trial in trials if trial.score is not None))
+    ends = {r: max(t.index for t in trials if t.round == r and t.score is not None) for r in rounds}
+    led = {r: lead for r in rounds for lead in leads if lead.at == ends[r]}
+    means = {
+        r: [t.score.mean for t in trials if t.round == r and t.score is not None] for r in rounds
+    }
+    figure = go.Figure()
+    figure.add_scatter(
+        x=list(led),
+        y=[lead.mean for lead in led.values()],
+        error_y={"array": [ERRORS * lead.error for lead in led.values()], "width": 4},
+        mode="lines+markers",
+        line={"color": COLOURS["bo"], "width": 2},
+        marker={"size": 9},
+        name="best at its end",
+        customdata=[lead.trial for lead in led.values()],
+        hovertemplate="round %{x}: trial %{customdata}, %{y:.3f}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=rounds,
+        y=[sum(values) / len(values) for values in means.values()],
+        mode="lines+markers",
+        line={"color": COLOURS["sobol"], "dash": "dot", "width": 1.5},
+        marker={"size": 7},
+        name="mean of its trials",
+        hovertemplate="mean of round %{x}: %{y:.3f}<extra></extra>",
+    )
+    figure.update_layout(**{**LAYOUT, "height": 280})
+    figure.update_xaxes(title="round", showgrid=False, zeroline=False, dtick=1)
+    figure.update_yaxes(title=escaped(name), gridcolor=GRID, zeroline=False)
+    return figure
+
+
+def judged_curve(trials: Sequence[Trial], utilities: Mapping[int, Estimate]) -> go.Figure:
+    """Draw how good people find each trial, with intervals."""
+    figure = go.Figure()
+    judged = [trial for trial in trials if trial.index in utilities]
+    for source in dict.fromkeys(trial.source for trial in judged):
+        here = [trial.index for trial in judged if trial.source == source]
+        figure.add_scatter(
+            x=here,
+            y=[utilities[index].mean for index in here],
+            error_y={
+                "array": [ERRORS * utilities[index].standard_error for index in here],
+                "width": 0,
+                "thickness": 1,
+            },
+            mode="markers",
+            marker={"size": 9, "color": COLOURS.get(source, OTHER)},
+            name=LABELS.get(source, escaped(source)),
+            customdata=here,
+            hovertemplate="trial %{x}: %{y:.2f}<extra>%{fullData.name}</extra>",
+        )
+    _add_rounds(figure, trials)
+    figure.update_layout(**LAYOUT)
+    figure.update_xaxes(title="trial", showgrid=False, zeroline=False)
+    figure.update_yaxes(title="how good", gridcolor=GRID, zeroline=False)
+    return figure
+
+
+def _add_leads(figure: go.Figure, leads: Sequence[Lead], label: str) -> None:
+    """Draw the interval as a band of steps, then the line."""
+    across = [lead.at for lead in leads]
+    common = {"x": across, "mode": "lines", "hoverinfo": "skip", "legendgroup": "best"}
+    flat = {"shape": "hv", "width": 0, "color": COLOURS["bo"]}
+    figure.add_scatter(y=[lead.low for lead in leads], line=flat, showlegend=False, **common)
+    figure.add_scatter(
+        y=[lead.high for lead in leads],
+        line=flat,
+        fill="tonexty",
+        fillcolor=_BAND,
+        showlegend=False,
+        **common,
+    )
+    line = {"shape": "hv", "color": COLOURS["bo"], "width": 2}
+    figure.add_scatter(y=[lead.mean for lead in leads], line=line, name=label, **common)
 
 
 def _add_points(figure: go.Figure, trials: Sequence[Trial], broken: Collection[int]) -> None:
     source = trials[0].source
     scores = [trial.score for trial in trials if trial.score is not None]
+    errors = [ERRORS * (score.standard_error or 0) for score in scores]
     figure.add_scatter(
         x=[trial.index for trial in trials],
         y=[score.mean for score in scores],
-        error_y={"array": [score.standard_error or 0 for score in scores], "width": 0},
+        error_y={"array": errors, "width": 0, "thickness": 1},
         mode="markers",
         marker={
             "size": 9,
@@ -71,6 +146,7 @@ def _add_points(figure: go.Figure, trials: Sequence[Trial], broken: Collection[i
             "symbol": ["x" if trial.index in broken else "circle" for trial in trials],
         },
         name=LABELS.get(source, escaped(source)),
+        customdata=[trial.index for trial in trials],
         hovertemplate="trial %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
     )
 

@@ -7,10 +7,9 @@ from fabricbo.assessment import Estimate, ReferenceEffect
 from fabricbo.records import Action, Reference, Role
 from fabricbo.report.embed import EmbeddedImages
 from fabricbo.report.pictures import Picture, reference_pictures
+from fabricbo.report.wording import ERRORS
 from fabricbo.scores import Direction
 
-ERRORS = 2
-"""Standard errors to either side of an effect that its interval covers."""
 _REACH = 47.0
 """Percent of a lane between its middle, no change, and the farthest end of any interval."""
 

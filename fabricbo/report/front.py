@@ -129,6 +129,7 @@ def _add_spots(figure: go.Figure, source: str, spots: Sequence[Spot]) -> None:
             "line": {"color": _FRONT, "width": [2 if spot.on_front else 0 for spot in spots]},
         },
         name=LABELS.get(source, escaped(source)),
+        customdata=[spot.trial for spot in spots],
         text=[_hover(spot) for spot in spots],
         hovertemplate="%{text}<extra></extra>",
     )

@@ -3,21 +3,29 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
 from fabricbo.report.analyses import PAGE as ANALYSES
+from fabricbo.report.calibration import calibration, calibration_figure, calibration_text
 from fabricbo.report.cards import Card, pool_pictures, round_strips, trial_card
 from fabricbo.report.carryover import carry_rows, carry_sentence
-from fabricbo.report.curve import score_curve
+from fabricbo.report.contours import Placed, maps, ramp
+from fabricbo.report.cost import cost
+from fabricbo.report.curve import curve_text, judged_curve, round_curve, score_curve
 from fabricbo.report.effects import EffectRow, effect_rows
 from fabricbo.report.embed import EmbeddedImages
 from fabricbo.report.files import write_whole
 from fabricbo.report.front import front_figure, objectives, plane
 from fabricbo.report.known import Known, read
+from fabricbo.report.leaders import expected, leads
 from fabricbo.report.measures import measure_rows, unkept
 from fabricbo.report.parallel import parallel_coordinates
-from fabricbo.report.plot import figure_html
+from fabricbo.report.plot import Charts
+from fabricbo.report.raters import raters
+from fabricbo.report.reproduce import reproduce
+from fabricbo.report.sensitivity import shares
 from fabricbo.report.slices import SlicePlot, slice_plots
 from fabricbo.report.templates import template
 from fabricbo.report.top import aims, comparison, facts, measured, sides, target_picture
@@ -47,6 +55,7 @@ def render(study: Study) -> str:
     """Return the page as HTML."""
     embedded, known = EmbeddedImages(study.images), read(study)
     best, domains = known.best, study.space.domains
+    charts, strips = Charts(), round_strips(known, embedded)
     page = {
         "settings": study.settings,
         "direction": study.direction,
@@ -65,29 +74,76 @@ def render(study: Study) -> str:
         "expectation": expectation(study),
         "going_on": going_on(study),
         "best_card": None if best is None else trial_card(known, best, embedded),
-        "curve": _curve(known),
-        "front": _front(known, embedded),
+        **_curves(known, charts),
+        "film": strips if any(trial.images for trial in known.trials) else [],
+        "front": _front(known, embedded, charts),
         "measured": measured(known),
         "effects": _effects(known, embedded),
         "slices": _slices(known),
         "parallel": parallel_coordinates(known.trials, domains, study.measures, best),
-        "strips": round_strips(known, embedded),
+        **_maps(known, embedded),
+        "shares": shares(known.assessment.sensitivities),
+        **_calibration(known, charts),
+        "raters": raters(study),
+        "cost": cost(known),
+        "reproduce": reproduce(known),
+        "strips": strips,
         "pool": pool_pictures(known, embedded),
     }
     return template("template.html.j2").render(**page, images=Markup(embedded.css))
 
 
-def _curve(known: Known) -> Markup | None:
-    if not any(trial.scores for trial in known.trials):
-        return None
-    study = known.study
-    figure = score_curve(
-        known.trials, study.direction, name=study.objective_name, breaking=known.breaking
+def _curves(known: Known, charts: Charts) -> dict[str, Any]:
+    """Return the curves of scores, and of what people say."""
+    study, estimates = known.study, known.assessment.estimates
+    found: dict[str, Any] = {}
+    led = leads(known.trials, study.direction, estimates, broken=known.broken)
+    if any(trial.scores for trial in known.trials):
+        name = study.objective_name
+        figure = score_curve(known.trials, led, name=name, breaking=known.breaking)
+        found["curve"], found["curve_text"] = charts(figure), curve_text(led, name)
+        found["estimated"] = bool(estimates)
+        if len(known.rounds) > 1:
+            found["round_curve"] = charts(round_curve(known.trials, led, name=name))
+            found["rounds_text"] = f"{name} by round"
+    if known.assessment.utilities:
+        figure = judged_curve(known.trials, known.assessment.utilities)
+        found["judged_curve"] = charts(figure)
+    return found
+
+
+def _maps(known: Known, embedded: EmbeddedImages) -> dict[str, Any]:
+    study, best, contours = known.study, known.best, known.assessment.contours
+    if best is None or not contours:
+        return {}
+    found = maps(
+        contours,
+        Placed(known.trials, study.space.domains, best, _worth(known)),
+        study.direction,
+        embedded,
     )
-    return figure_html(figure, with_script=True)
+    hidden = any(e is None for one in contours for row in one.estimates for e in row)
+    return {"maps": found, "ramp": ramp(contours, study.direction), "maps_hidden": hidden}
 
 
-def _front(known: Known, embedded: EmbeddedImages) -> Front | None:
+def _worth(known: Known) -> dict[int, float]:
+    """Return how good each trial is, higher better: as people find it, or by what it scores."""
+    utilities, estimates = known.assessment.utilities, known.assessment.estimates
+    if utilities:
+        return {index: found.mean for index, found in utilities.items()}
+    sign = 1 if known.study.direction == "maximize" else -1
+    return {t.index: sign * expected(t, estimates)[0] for t in known.trials if t.scores}
+
+
+def _calibration(known: Known, charts: Charts) -> dict[str, Any]:
+    found = calibration(known.trials, known.assessment.left_out)
+    if found is None:
+        return {}
+    figure = calibration_figure(found, name=known.study.objective_name)
+    return {"calibration": charts(figure), "calibration_text": calibration_text(found)}
+
+
+def _front(known: Known, embedded: EmbeddedImages, charts: Charts) -> Front | None:
     measures, estimates = known.study.measures, known.assessment.estimates
     front = known.study.pareto()
     found = plane(known.trials, measures, estimates, front=front, breaking=known.breaking)
@@ -95,7 +151,7 @@ def _front(known: Known, embedded: EmbeddedImages) -> Front | None:
         return None
     ordered = [known.trials[spot.trial] for spot in found.front]
     return Front(
-        figure=figure_html(front_figure(found)),
+        figure=charts(front_figure(found)),
         cards=[trial_card(known, trial, embedded) for trial in ordered],
         others=", ".join(measures[i].name for i in objectives(measures)[2:]),
     )

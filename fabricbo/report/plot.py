@@ -43,3 +43,15 @@ def figure_html(figure: go.Figure, *, with_script: bool = False) -> Markup:
 def escaped(text: str) -> str:
     """Return text of others so that plotly shows it as it stands, instead of as markup."""
     return html.escape(text, quote=False)
+
+
+class Charts:
+    """Turns figures into HTML; plotly's own script goes with the first of them."""
+
+    def __init__(self) -> None:
+        self._any = False
+
+    def __call__(self, figure: go.Figure) -> Markup:
+        """Return a figure as HTML."""
+        first, self._any = not self._any, True
+        return figure_html(figure, with_script=first)

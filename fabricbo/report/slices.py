@@ -8,10 +8,8 @@ from itertools import pairwise
 from fabricbo.assessment import Slice
 from fabricbo.records import FabricParams
 from fabricbo.report.domain import Domain
-from fabricbo.report.wording import number_text, value_text
+from fabricbo.report.wording import ERRORS, number_text, value_text
 
-ERRORS = 2
-"""Standard errors to either side of the mean that the band covers."""
 WIDE = 24.0
 """Values this far apart are drawn one by one: they are all that the parameter takes."""
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 272.0, 8.0, 122.0

@@ -8,6 +8,9 @@ from fabricbo.scores import Score
 from fabricbo.study import Study
 from fabricbo.study.heldout import Comparison
 
+ERRORS = 2
+"""Standard errors to either side that intervals of the page cover."""
+
 
 def headline(study: Study) -> str:
     """Say in one sentence how the best settings compare with the hand settings."""
@@ -64,19 +67,31 @@ def _judged(study: Study, best: Trial | None) -> str:
 
 def compared(found: Comparison) -> str:
     """Compare on held-out seeds; a gain is claimed beyond two standard errors only."""
-    difference, gain = found.difference, found.gain.mean
-    seeds = f"on {len(difference.values)} fresh seeds that the search never saw"
+    gain = found.gain
+    seeds = f"on {len(gain.values)} fresh seeds that the search never saw"
     numbers = f"{number_text(found.best.mean)} against {number_text(found.baseline.mean)}"
-    error = difference.standard_error
+    error = gain.standard_error
     if error is None:
         return f"The best settings scored {numbers}, measured once, so its noise is unknown."
-    scored = f"{numbers}, a difference of {number_text(abs(gain))} ± "
-    scored += f"{number_text(error)} (standard error)"
-    if gain > 2 * error:
+    scored = f"{numbers}, on average {_better(gain.mean)}, most likely between "
+    scored += _ends(gain.mean - ERRORS * error, gain.mean + ERRORS * error)
+    if gain.mean > ERRORS * error:
         return f"The best settings beat the usual hand settings {seeds}: {scored}."
-    if gain < -2 * error:
+    if gain.mean < -ERRORS * error:
         return f"The best settings did worse than the usual hand settings {seeds}: {scored}."
     return f"No clear gain over the usual hand settings {seeds}: {scored}."
+
+
+def _ends(low: float, high: float) -> str:
+    """Write an interval of gains: `0.1 and 0.3 better`, or `0.1 worse and 0.3 better`."""
+    if (low >= 0) == (high >= 0):
+        low, high = sorted((low, high), key=abs)
+        return f"{number_text(abs(low))} and {_better(high)}"
+    return f"{_better(low)} and {_better(high)}"
+
+
+def _better(gain: float) -> str:
+    return f"{number_text(abs(gain))} {'better' if gain >= 0 else 'worse'}"
 
 
 def expectation(study: Study) -> str | None:
@@ -164,3 +179,17 @@ def value_text(value: float) -> str:
 def counted(number: int, noun: str) -> str:
     """Write a number of things."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """Write how long something takes in two units at most."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{whole // 60} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} days {whole % 86400 // 3600} h"

@@ -52,7 +52,7 @@ def pace_of(events: Sequence[TrialEvent], left: int, since: datetime | None, now
         since: when the process began that draws; None where none does.
         now: the time.
     """
-    ended = [one for one in _attempts(events) if one.ended is not None][-_WINDOW:]
+    ended = [one for one in attempts_of(events) if one.ended is not None][-_WINDOW:]
     lengths = [(one.ended - one.begun).total_seconds() for one in ended if one.ended is not None]
     typical = median(lengths) if lengths else None
     begun = [e.created for e in events if e.status is TrialStatus.RUNNING]
@@ -71,7 +71,7 @@ def pace_of(events: Sequence[TrialEvent], left: int, since: datetime | None, now
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempt:
+class Attempt:
     """A worker's time with a trial."""
 
     trial: int
@@ -82,13 +82,13 @@ class _Attempt:
     """None: it goes on."""
 
 
-def _attempts(events: Sequence[TrialEvent]) -> list[_Attempt]:
+def attempts_of(events: Sequence[TrialEvent]) -> list[Attempt]:
     """Return all attempts in the order of their ends; those that go on come last."""
-    going: dict[int, _Attempt] = {}
+    going: dict[int, Attempt] = {}
     found = []
     for event in events:
         if event.status is TrialStatus.RUNNING:
-            going[event.trial] = _Attempt(event.trial, event.worker, event.created, None)
+            going[event.trial] = Attempt(event.trial, event.worker, event.created, None)
         elif event.trial not in going:
             continue
         elif event.status is TrialStatus.DRAWN:
@@ -108,9 +108,9 @@ def shares_of(
     """
     if since is None:
         return ()
-    attempts = _attempts([event for event in events if event.created >= since])
+    attempts = attempts_of([event for event in events if event.created >= since])
     named = any(one.worker is not None for one in attempts)
-    by_worker: dict[str | None, list[_Attempt]] = {}
+    by_worker: dict[str | None, list[Attempt]] = {}
     for one in attempts:
         if one.worker is not None or not named:
             by_worker.setdefault(one.worker, []).append(one)
@@ -120,7 +120,7 @@ def shares_of(
 
 
 def _share(
-    name: str | None, attempts: Sequence[_Attempt], since: datetime, now: datetime
+    name: str | None, attempts: Sequence[Attempt], since: datetime, now: datetime
 ) -> WorkerShare:
     busy, free = 0.0, since
     for one in attempts:

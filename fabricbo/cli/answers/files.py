@@ -22,6 +22,20 @@ class Page(Answer):
     """Its folder."""
     page: str
     """Path of the file."""
+    pdf: str | None
+    """The same on paper, where it was asked for."""
+
+
+class Compared(Answer):
+    """`fabricbo compare`: a page about several studies was written."""
+
+    format: Literal[1] = 1
+    studies: tuple[str, ...]
+    """Their folders."""
+    page: str
+    """Path of the file."""
+    pdf: str | None
+    """The same on paper, where it was asked for."""
 
 
 class Exported(Answer):

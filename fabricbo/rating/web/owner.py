@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from fabricbo.assessment import Estimate
+from fabricbo.raters import rater_rows, summary
 from fabricbo.rating.export import votes_csv
 from fabricbo.rating.progress import progress
-from fabricbo.rating.statistics import rater_rows, summary
 from fabricbo.rating.web.access import Visitor, only
 from fabricbo.records import Role, Trial
 from fabricbo.report.page import render
