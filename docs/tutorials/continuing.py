@@ -1,0 +1,2 @@
+# %% [markdown]
+# # Reading and continuing a study

@@ -1,0 +1,2 @@
+# %% [markdown]
+# # A first study in Python
