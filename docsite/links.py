@@ -37,7 +37,7 @@ def relink(text: str, page: str) -> str:
         if source in OUTSIDE:
             target = OUTSIDE[source]
         elif source.startswith("docs/"):
-            target = source.removeprefix("docs/")
+            target = re.sub(r"^(tutorials/.*)\.py$", r"\1.md", source.removeprefix("docs/"))
         else:
             return match[0]
         return posixpath.relpath(target, start) + (match["anchor"] or "")

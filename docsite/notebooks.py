@@ -7,6 +7,7 @@ loaded once.
 import base64
 import tempfile
 from contextlib import chdir
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from traitlets.config import Config
 
-_NO_HISTORY = Config(HistoryManager={"enabled": False})
+_PLAIN = Config(HistoryManager={"enabled": False}, InteractiveShell={"colors": "nocolor"})
 
 
 class CellError(RuntimeError):
@@ -31,7 +32,7 @@ def execute(file: Path) -> NotebookNode:
         CellError: a cell raised; names the notebook and shows the cell.
     """
     notebook = jupytext.read(file)
-    shell = InteractiveShell.instance(config=_NO_HISTORY)
+    shell = InteractiveShell.instance(config=_PLAIN)
     shell.reset(new_session=False)
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         for cell in notebook.cells:
@@ -41,7 +42,8 @@ def execute(file: Path) -> NotebookNode:
 
 
 def _run(shell: InteractiveShell, source: str, file: Path) -> list[Any]:
-    with capture_output() as captured:
+    # The trap first: else a cell would put the hook back that prints its last value.
+    with shell.display_trap, capture_output() as captured:
         done = shell.run_cell(source, silent=False)
     error = done.error_before_exec or done.error_in_exec
     if error is not None:
@@ -66,22 +68,23 @@ def as_markdown(notebook: NotebookNode) -> tuple[str, dict[str, bytes]]:
     """Return Markdown, and the pictures that it shows, by the name that it uses for them."""
     lines: list[str] = []
     pictures: dict[str, bytes] = {}
-    for number, cell in enumerate(notebook.cells):
+    for cell in notebook.cells:
         if cell.cell_type == "markdown":
             lines += [cell.source, ""]
             continue
         lines += [f"```python\n{cell.source}\n```", ""]
         for output in cell.get("outputs", ()):
-            lines += [_shown(output, f"cell-{number}-{len(pictures)}.png", pictures), ""]
+            lines += [_shown(output, cell.metadata.get("alt", ""), pictures), ""]
     return "\n".join(lines), pictures
 
 
-def _shown(output: Any, name: str, pictures: dict[str, bytes]) -> str:
+def _shown(output: Any, alternative: str, pictures: dict[str, bytes]) -> str:
     if output.output_type == "stream":
         return f"```{{.text .output}}\n{output.text.rstrip()}\n```"
     if "image/png" in output.data:
+        name = f"{sha256(output.data['image/png'].encode()).hexdigest()[:16]}.png"
         pictures[name] = base64.b64decode(output.data["image/png"])
-        return f"![{output.data.get('text/plain', 'What the cell drew')}]({name})"
+        return f"![{alternative}]({name})"
     return f"```{{.text .output}}\n{output.data['text/plain'].rstrip()}\n```"
 
 
