@@ -16,7 +16,7 @@ def _of(language: str) -> list[object]:
 
 
 def test_every_block_has_a_language_that_is_tested() -> None:
-    assert {block.language for block in blocks()} <= {"python", "toml", "sh", "text"}
+    assert {block.language for block in blocks()} <= {"python", "toml", "sh", "text", "mermaid"}
 
 
 @pytest.mark.parametrize("block", _of("python"))
