@@ -67,8 +67,21 @@ def _arranged(chart: Flowchart) -> _Layout:
             neighbours[other].append(one)
     across = _spread(chart, layers, neighbours)
     at = {name: number for number, layer in enumerate(layers) for name in layer}
-    step = _LAYER if chart.downwards else _longest(chart) + 90
-    return _Layout(chart, {n: (across[n], at[n] * step) for n in at}, paths)
+    along = _along(chart, layers)
+    return _Layout(chart, {n: (across[n], along[at[n]]) for n in at}, paths)
+
+
+def _along(chart: Flowchart, layers: Sequence[Sequence[str]]) -> list[float]:
+    """The middle of each layer, in the direction of the arrows."""
+    if chart.downwards:
+        return [_HEIGHT / 2 + number * _LAYER for number in range(len(layers))]
+    room = max((len(edge.text) for edge in chart.edges), default=0) * _CHARACTER + 20
+    middles, right = [], -room
+    for layer in layers:
+        widest = max(_width(name, chart) for name in layer if name in chart.labels)
+        middles.append(right + room + widest / 2)
+        right += room + widest
+    return middles
 
 
 def _depths(chart: Flowchart) -> dict[str, int]:
@@ -131,17 +144,9 @@ def _width(name: str, chart: Flowchart) -> float:
     return len(chart.labels[name]) * _CHARACTER + _PAD
 
 
-def _longest(chart: Flowchart) -> float:
-    texts = max((len(edge.text) for edge in chart.edges), default=0) * _CHARACTER
-    return max(_width(name, chart) for name in chart.labels) + texts - 40
-
-
 def _centre(name: str, layout: _Layout) -> tuple[float, float]:
     across, along = layout.places[name]
-    if layout.chart.downwards:
-        return across + 4, along + _HEIGHT / 2 + 4
-    widest = max(_width(n, layout.chart) for n in layout.chart.labels)
-    return along + widest / 2 + 4, across + 4
+    return (across + 4, along + 4) if layout.chart.downwards else (along + 4, across + 4)
 
 
 def _extent(layout: _Layout) -> tuple[float, float]:
