@@ -178,11 +178,15 @@ def _edge(edge: Edge, layout: _Layout) -> str:
         half = (to_y - y) / 2 if down else (to_x - x) / 2
         bent = (x, y + half, to_x, to_y - half) if down else (x + half, y, to_x - half, to_y)
         path += "C" + " ".join(f"{number:.1f}" for number in (*bent, to_x, to_y))
-    said = ""
-    if edge.text:
-        (x, y), (to_x, to_y) = points[0], points[-1]
-        said = (
-            f'<text class="said" x="{(x + to_x) / 2:.1f}" y="{(y + to_y) / 2 - 9:.1f}">'
-            f"{escape(edge.text)}</text>"
-        )
-    return f'<path class="edge" d="{path}" marker-end="url(#head)"/>{said}'
+    return f'<path class="edge" d="{path}" marker-end="url(#head)"/>{_said(edge.text, points)}'
+
+
+def _said(text: str, points: Sequence[tuple[float, float]]) -> str:
+    """The text of an edge, near its end, where it is apart from others of the same start."""
+    if not text:
+        return ""
+    (x, y), (to_x, to_y) = points[-2:]
+    return (
+        f'<text class="said" x="{x + 0.6 * (to_x - x):.1f}" y="{y + 0.8 * (to_y - y) - 9:.1f}">'
+        f"{escape(text)}</text>"
+    )
