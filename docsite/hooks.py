@@ -17,6 +17,7 @@ from docsite.study_file import study_file
 from fabricbo.cli.app import app
 
 _NOTEBOOKS = "tutorials"
+_log = logging.getLogger("mkdocs.hooks.docsite")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -34,6 +35,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Make links right that are right in the repository."""
     return links.relink(markdown, page.file.src_uri)
+
+
+def on_post_page(output: str, page: Page, **_: Any) -> None:
+    """Warn, which ends a strict build, of whatever a page would load from other hosts."""
+    for address in links.loaded_elsewhere(output):
+        _log.warning("%s would load %s; the site works offline", page.file.src_uri, address)
 
 
 def _made(root: Path) -> Iterator[tuple[str, str | bytes]]:

@@ -13,6 +13,11 @@ OUTSIDE: Mapping[str, str] = {
 }
 """Files of the repository that become pages of the site although they do not lie in docs/."""
 
+_LOADED = re.compile(
+    r"""<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc=["']?((?:https?:)?//[^"'\s>]+)"""
+    r"""|<link\b(?=[^>]*\brel=["']?(?:stylesheet|preconnect|preload|icon))[^>]*"""
+    r"""\bhref=["']?((?:https?:)?//[^"'\s>]+)"""
+)
 _LINK = re.compile(r"(?<=\]\()(?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?(?=\))")
 
 
@@ -43,6 +48,15 @@ def relink(text: str, page: str) -> str:
         return posixpath.relpath(target, start) + (match["anchor"] or "")
 
     return _LINK.sub(moved, text)
+
+
+def loaded_elsewhere(html: str) -> list[str]:
+    """Return the addresses on other hosts that a page loads from by itself.
+
+    A diagram that is left to Mermaid's script counts: the theme would fetch that.
+    """
+    found = [script or sheet for script, sheet in _LOADED.findall(html)]
+    return [*found, *["Mermaid's script"] * ('class="mermaid"' in html)]
 
 
 def texts(root: Path) -> dict[str, str]:

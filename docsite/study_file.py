@@ -90,8 +90,8 @@ def meanings(owner: type) -> dict[str, str]:
 
 
 def _documented(owner: type) -> Iterator[tuple[str, str]]:
-    (definition,) = ast.parse(dedent(inspect.getsource(owner))).body
-    assert isinstance(definition, ast.ClassDef)  # noqa: S101  # for the type checker
+    tree = ast.parse(dedent(inspect.getsource(owner)))
+    definition = next(node for node in tree.body if isinstance(node, ast.ClassDef))
     for field, text in zip(definition.body, definition.body[1:], strict=False):
         match field, text:
             case (

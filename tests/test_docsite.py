@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from docsite.command_line import command_line
-from docsite.links import OUTSIDE, relink
+from docsite.links import OUTSIDE, loaded_elsewhere, relink
 from docsite.python_api import python_api
 from docsite.study_file import TABLES, meanings, study_file
 from fabricbo.cli.app import app
@@ -15,7 +15,9 @@ from fabricbo.study.space_settings import SpaceSettings
 from tests.documented import ROOT
 
 
-@pytest.mark.parametrize("model", [*(t.model for t in TABLES), SpaceSettings], ids=str)
+@pytest.mark.parametrize(
+    "model", [*(t.model for t in TABLES), SpaceSettings], ids=lambda m: m.__name__
+)
 def test_every_key_of_a_study_file_says_what_it_means(model: type) -> None:
     told = meanings(model)
     sections = {"checkpoint", "objective", "report_with", "rating", "space", "pool", "executor"}
@@ -65,6 +67,21 @@ def test_the_reference_of_python_has_all_public_names() -> None:
 )
 def test_links_of_the_repository_become_those_of_the_site(page, text, expected) -> None:
     assert relink(text, page) == expected
+
+
+@pytest.mark.parametrize(
+    ("html", "loaded"),
+    [
+        ('<script src="https://cdn.example/x.js">', ["https://cdn.example/x.js"]),
+        ("<script async src=//cdn.example/x.js>", ["//cdn.example/x.js"]),
+        ('<link rel="stylesheet" href="https://fonts.example/f">', ["https://fonts.example/f"]),
+        ('<link href="https://fonts.example" rel="preconnect">', ["https://fonts.example"]),
+        ('<pre class="mermaid">', ["Mermaid's script"]),
+        ('<img src="images/x.png"><a href="https://example.org">there</a>', []),
+    ],
+)
+def test_what_a_page_loads_from_other_hosts_is_found(html: str, loaded: list[str]) -> None:
+    assert loaded_elsewhere(html) == loaded
 
 
 def test_every_page_is_found_from_the_menu() -> None:

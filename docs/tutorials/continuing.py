@@ -82,9 +82,8 @@ for trial in study.trials:
 # %%
 names = {reference.id: reference.name for reference in study.pool_of(best)}
 for effect in study.assessment.effects:
-    print(
-        f"{names[effect.reference]:20s} {effect.liked.mean:+.3f} ± {effect.liked.standard_error:.3f}"
-    )
+    liked = effect.liked
+    print(f"{names[effect.reference]:20s} {liked.mean:+.3f} ± {liked.standard_error:.3f}")
 
 # %% [markdown]
 # The page for people is one HTML file:

@@ -61,7 +61,12 @@ settings = {
     "images": 3,
     "heldout": 8,
     "pool": {"folder": pool_folder(), "grow_liked": 1},
-    "space": {"guidance_scale": 3.0, "denoising_steps": 6, "max_liked": 2, "max_disliked": 2},
+    "space": {
+        "guidance_scale": 3.0,
+        "denoising_steps": 6,
+        "max_liked": 2,
+        "max_disliked": 2,
+    },
 }
 study = fabricbo.create_study(settings, objective=vignette)
 best = study.run()
@@ -96,8 +101,8 @@ def sheet(*rows):
 sheet(study.baseline.images, best.images)
 
 # %% [markdown]
-# The best of several noisy trials looks better than it is. So hand settings and best are drawn again
-# with seeds that the search never saw, and this is what may be claimed:
+# The best of several noisy trials looks better than it is. So hand settings and best are drawn
+# again with seeds that the search never saw, and this is what may be claimed:
 
 # %%
 (comparison,) = study.hold_out().comparisons
