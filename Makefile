@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo test test-slow docs lint format clean
 
 # On all cores, four at most; a thread each, since one is faster than two where cores are shared.
 PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
@@ -22,6 +22,10 @@ test: $(STAMP) chromium postgres loggers
 SEQUENCES ?= 2000
 test-slow: $(STAMP) postgres
 	FABRICBO_SEQUENCES=$(SEQUENCES) $(PYTEST) -m slow $(PYTEST_ARGS)
+
+# The documentation, to site/; a warning is an error. Material's note on MkDocs 2 is none of ours.
+docs: $(STAMP)
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -72,4 +76,4 @@ schemas: $(STAMP)
 	$(BIN)/python -m fabricbo.cli.schemas docs/schemas
 
 clean:
-	rm -rf $(VENV) $(LOGGERS) dist build
+	rm -rf $(VENV) $(LOGGERS) dist build site

@@ -96,6 +96,14 @@ def duels(runs: Sequence[Run], proposers: Sequence[str]) -> dict[str, tuple[int,
     return {name: wins(runs, OURS, name) for name in others} if OURS in proposers else {}
 
 
+def duel_table(against: dict[str, tuple[int, int, int]]) -> str:
+    """Write who needs fewer trials as a Markdown table."""
+    lines = [f"| `{OURS}` against | fewer | as many | more |", "|---|---|---|---|"]
+    for name, (won, tied, lost) in against.items():
+        lines.append(f"| `{name}` | {won} | {tied} | {lost} |")
+    return "\n".join(lines)
+
+
 def figure(summaries: dict[str, dict[str, Summary]], file: Path) -> None:
     """Draw regret by trial with one standard error, a panel for each problem."""
     import matplotlib
@@ -154,8 +162,8 @@ def main() -> None:
         print(json.dumps(as_json(summaries, against)))
         return
     print(table(summaries))
-    for name, (won, tied, lost) in against.items():
-        print(f"{OURS} against {name}: fewer trials {won}, as many {tied}, more {lost}")
+    if against:
+        print(f"\n{duel_table(against)}")
 
 
 def as_json(

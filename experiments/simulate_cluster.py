@@ -29,7 +29,7 @@ import torch
 
 from experiments.cluster.cell import Cell, Found, measure
 from experiments.cluster.gauge import Effort
-from experiments.cluster.telling import figure, table
+from experiments.cluster.telling import figure, overview, table
 from experiments.kept_lines import append_line, read_rows
 from fabricbo.proposers import make_proposer
 from tests import postgres
@@ -60,7 +60,7 @@ def main() -> None:
         rows = [{**asdict(c), **asdict(f), "limit": f.limit} for c, f in grid.items()]
         print(json.dumps(rows))
         return
-    print(table(grid))
+    print(table(grid), overview(grid), sep="\n\n")
 
 
 def _cells(options: argparse.Namespace) -> list[Cell]:

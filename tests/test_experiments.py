@@ -19,7 +19,7 @@ def test_compare_proposers() -> None:
         nothing = subprocess.run([*command, *options, "--kept"], capture_output=True, text=True)
     lines = done.stdout.splitlines()
     assert sum(line.startswith("| pool-4 |") for line in lines) == 3
-    assert lines[-2].startswith("fabricbo against ")
+    assert lines[-2].startswith("| `sobol` | ")
     assert again.stdout == done.stdout
     assert again.stderr == ""
     assert nothing.returncode == 1

@@ -7,6 +7,7 @@ from typing import Any
 from experiments.cluster.cell import Cell, Found
 
 Grid = Mapping[Cell, Found]
+_NAMES = {"fabricbo": "surrogate", "sqlite": "SQLite", "postgres": "PostgreSQL", "sobol": "Sobol"}
 _HEAD = (
     "proposer",
     "database",
@@ -28,6 +29,26 @@ def table(grid: Grid) -> str:
     return "\n".join([*lines, *(_row(_told(cell, found)) for cell, found in grid.items())])
 
 
+def overview(grid: Grid) -> str:
+    """Return trials a second and idle time, a row for each load: the table of docs/scaling.md."""
+    simulated = {cell: found for cell, found in grid.items() if cell.clock == "simulated"}
+    loads = dict.fromkeys((cell.seconds, cell.workers) for cell in simulated)
+    kinds = dict.fromkeys((cell.proposer, cell.database) for cell in simulated)
+    names = [f"{_NAMES.get(p, p)}, {_NAMES.get(d, d)}" for p, d in kinds]
+    lines = [_row(["workers", "seconds a trial", "workers alone", *names])]
+    lines.append("|" + "---|" * (3 + len(names)))
+    by_place = {(c.seconds, c.workers, c.proposer, c.database): f for c, f in simulated.items()}
+    for seconds, workers in loads:
+        found = [by_place.get((seconds, workers, *kind)) for kind in kinds]
+        told = ["-" if f is None else f"{f.trials_a_second:.2f} ({_share(f.idle)})" for f in found]
+        lines.append(_row([f"{workers}", f"{seconds:g}", f"{workers / seconds:.1f}", *told]))
+    return "\n".join(lines)
+
+
+def _share(idle: float) -> str:
+    return f"{100 * max(0.0, idle):.0f} %"
+
+
 def _row(words: Sequence[str]) -> str:
     return f"| {' | '.join(words)} |"
 
@@ -42,7 +63,7 @@ def _told(cell: Cell, found: Found) -> list[str]:
         f"{cell.seconds:g}",
         f"{found.trials_a_second:.2f}",
         f"{100 * found.trials_a_second / possible:.0f} %",
-        f"{100 * max(found.idle, 0.0):.0f} %",
+        _share(found.idle),
         f"{_number(found.suggestion_median)} ({_number(found.suggestion_p95)})",
         _number(found.store_seconds, 1000, 0),
         f"{found.peak_mb:.0f}",

@@ -38,16 +38,24 @@ class CheckpointSettings(CheckedSettings):
     name: str = "demo"
     """`demo`, a folder in diffusers' format, a `.safetensors` file, or a hub id."""
     revision: str | None = None
+    """Of a hub id: branch, tag or commit."""
     config: File | None = None
+    """Of a `.safetensors` file: a folder that describes its architecture (`model_index.json`)."""
     lora: File | None = None
+    """A LoRA, `.safetensors`, added to the network."""
     clip_skip: int = Field(default=0, ge=0, le=24)
     """How many of the last layers of the text encoders are left out."""
     cache_gb: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Gigabytes for reference features on the device; None: a share of what is free."""
     width: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
+    """Pixels; the checkpoint's own size unless given."""
     height: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
+    """Pixels; the checkpoint's own size unless given."""
     reference_noise: Literal["fixed", "fresh"] = "fixed"
+    """Whether a reference has noise of its own, or new noise at each step as in the authors'
+    code."""
     reference_fit: Literal["stretch", "crop"] = "stretch"
+    """How a reference of another shape is made to fit."""
 
 
 class LoggerSettings(NamedSettings):
@@ -90,7 +98,9 @@ class GoldCheck(CheckedSettings):
     """Two images of which one is better beyond doubt."""
 
     better: File
+    """An image file."""
     worse: File
+    """An image file."""
 
 
 class RatingSettings(CheckedSettings):
@@ -166,7 +176,9 @@ class StudySettings(CheckedSettings):
     over_prompts: Literal["mean", "worst"] = "mean"
     """What counts of several prompts: their mean score, or the one with the worst mean."""
     negative_prompt: str = ""
+    """What not to draw; replaces the empty prompt of the unconditional pass."""
     rounds: int = Field(default=4, ge=1, le=1000)
+    """How many; at the end of each the pool may grow."""
     trials: int = Field(default=6, ge=1, le=10_000)
     """A round; the first has the hand settings on top, or alone while there are no references."""
     images: int = Field(default=4, ge=1, le=64)
@@ -176,6 +188,7 @@ class StudySettings(CheckedSettings):
     """How many images of baseline and best each are drawn at the end, with seeds that the search
     never saw; 0 leaves the comparison out."""
     seed: int = Field(default=0, ge=0, lt=2**32)
+    """Of all randomness: seeds of images, and what the proposer draws."""
     proposer: str = Field(default="fabricbo", min_length=1)
     """Who picks the actions: a name that `fabricbo.compose` knows, which checks it."""
     storage: File = Path("studies")

@@ -45,7 +45,9 @@ class SpaceSettings(CheckedSettings):
     roles: bool | None = None
     """Whether the roles of references vary; None: when there are any."""
     max_liked: int = Field(default=4, ge=0, le=MAX_POOL)
+    """Most liked references in one action."""
     max_disliked: int = Field(default=4, ge=0, le=MAX_POOL)
+    """Most disliked references in one action."""
 
     @model_validator(mode="before")
     @classmethod
