@@ -12,7 +12,9 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "StudySettings",
         "Parts",
         "Trial",
+        "TrialStatus",
         "Round",
+        "StudyError",
         "write_report",
     ),
     "Actions": ("Action", "FabricParams", "Reference", "Role", "ActionSpace", "Range", "Choice"),
@@ -26,7 +28,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "Measure",
         "Preference",
     ),
-    "Protocols": ("Objective", "Sampler", "Proposer", "History", "Proposal"),
+    "Protocols": ("Objective", "Sampler", "Proposer", "History", "Proposal", "Logger"),
 }
 """All public names of `fabricbo`."""
 FURTHER: Mapping[str, tuple[str, ...]] = {
@@ -34,6 +36,7 @@ FURTHER: Mapping[str, tuple[str, ...]] = {
         "fabricbo.sampler.FeedbackInputs",
         "fabricbo.sampler.ReferenceLatent",
         "fabricbo.sampler.feedback.feedback",
+        "fabricbo.protocols.Drawing",
     ),
     "Following a study": ("fabricbo.events", "fabricbo.study.status.read_status"),
     "For authors of objectives": ("fabricbo.testing.check_objective", "fabricbo.scoring.DrawnWith"),
@@ -43,6 +46,10 @@ FURTHER: Mapping[str, tuple[str, ...]] = {
         "fabricbo.upkeep.archive.pack",
         "fabricbo.upkeep.archive.unpack",
         "fabricbo.upkeep.forking.fork",
+    ),
+    "For other programs": (
+        "fabricbo.interop.recipe.Recipe",
+        "fabricbo.interop.forms.FORMS",
     ),
 }
 """What pages speak of besides."""
