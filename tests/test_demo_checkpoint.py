@@ -197,7 +197,8 @@ def test_training_runs_resumes_and_exports(
 
 
 def test_evaluation_prints_its_numbers(tmp_path: Path) -> None:
-    done = script("experiments.evaluate_demo", "--smoke", "--json", "--grids", tmp_path)
+    arguments = ("--smoke", "--json", "--grids", tmp_path)
+    done = script("experiments.evaluate_demo", *arguments, cwd=ROOT)
     result = json.loads(done.stdout)
     assert {
         *("images", "concept", "style", "background", "style_share_weight_0"),
