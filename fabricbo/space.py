@@ -8,6 +8,7 @@ varying parameter (in the order of `PARAMETER_NAMES`) and one for each reference
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from fabricbo.records import PARAMETER_NAMES, Action, FabricParams, Reference, Role
 
@@ -42,7 +43,9 @@ class Range:
 
     def to_unit(self, value: float) -> float:
         """Map a value between the bounds to [0, 1]."""
-        low, high, value = ((math.log(v) if self.log else v) for v in (self.low, self.high, value))
+        low, high = self.low, self.high
+        if self.log:
+            low, high, value = math.log(low), math.log(high), math.log(value)
         return (value - low) / (high - low)
 
     def from_unit(self, position: float) -> float:
@@ -151,7 +154,7 @@ class ActionSpace:
         """Whether anything that varies changes an image that is drawn without references."""
         return not set(self.domains).isdisjoint(_ACT_ALONE)
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """Names of the parameters that vary, in the order of their coordinates."""
         return tuple(name for name in PARAMETER_NAMES if name in self.domains)
@@ -227,8 +230,12 @@ class ActionSpace:
         """
         return self._action(self._params(values), roles, pool)
 
+    @cached_property
+    def _hand_values(self) -> Mapping[str, float]:
+        return self.hand.to_json()
+
     def _params(self, values: Mapping[str, float]) -> FabricParams:
-        merged = {**self.hand.to_json(), **values}
+        merged = {**self._hand_values, **values}
         merged["denoising_steps"] = round(merged["denoising_steps"])
         window = self._window(merged["feedback_start"], merged["feedback_end"])
         merged["feedback_start"], merged["feedback_end"] = window
@@ -236,13 +243,10 @@ class ActionSpace:
 
     def _window(self, start: float, end: float) -> tuple[float, float]:
         """Turn a reversed window round, or take the next best that the domains allow."""
-        widest = self._ends_of("feedback_start")[0], self._ends_of("feedback_end")[1]
-        candidates = [(start, end), (end, start), (end, end), (start, start), widest]
-        return next(
-            (s, e)
-            for s, e in candidates
-            if s <= e and self._allows("feedback_start", s) and self._allows("feedback_end", e)
-        )
+        for s, e in ((start, end), (end, start), (end, end), (start, start)):
+            if s <= e and self._allows("feedback_start", s) and self._allows("feedback_end", e):
+                return s, e
+        return self._ends_of("feedback_start")[0], self._ends_of("feedback_end")[1]
 
     def _allows(self, name: str, value: float) -> bool:
         domain = self.domains.get(name)

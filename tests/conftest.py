@@ -1,11 +1,22 @@
 """Fixtures that several test modules use; shape annotations are checked in the tests only."""
 
 import os
+import shutil
 import signal
+import tempfile
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that puts us into the background has its children ignore Ctrl-C, and theirs as well.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+if (
+    "TMPDIR" not in os.environ
+    and os.access("/dev/shm", os.W_OK)
+    and shutil.disk_usage("/dev/shm").free > 2**32
+):
+    # A study waits for the disk after all that it stores. Nothing of a test outlives the machine,
+    # so its files may lie in memory. Not by `TMPDIR`: what Ray leaves behind there stays on disk.
+    tempfile.tempdir = "/dev/shm"
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 # On a busy machine of few cores one thread is several times faster than two.

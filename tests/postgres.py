@@ -88,6 +88,8 @@ def start(*, fsync: bool = False) -> Server:
         "start",
         "-o",
         f"-p {server.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} "
+        # In files of its folder, not in memory that nobody frees after an immediate end.
+        "-c dynamic_shared_memory_type=mmap "
         f"-c fsync={'on' if fsync else 'off'} -c max_connections=200",
     )
     return server

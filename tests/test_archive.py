@@ -1,9 +1,8 @@
 """A whole study as one file, which may come from anybody."""
 
 import shutil
-import subprocess
-import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from fabricbo.study import NameInUseError, NotAStudyError, Study
 from fabricbo.upkeep.archive import ArchiveError, pack, unpack
 from fabricbo.upkeep.examination import examine
+from tests import commands
 from tests.fakes import fake_study
 from tests.files import file_of
 from tests.web_server import fill, rated_study
@@ -133,10 +133,7 @@ def test_too_much_is_refused_before_it_is_unpacked(study, tmp_path, monkeypatch)
 
 
 def test_the_commands(study, tmp_path) -> None:
-    def fabricbo(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "fabricbo", *words]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-
+    fabricbo = partial(commands.fabricbo, cwd=tmp_path)
     export = ("export", str(study.folder), "--what", "study", "--to", "fake.zip")
     assert fabricbo(*export).returncode == 0
     again = fabricbo(*export)

@@ -2,8 +2,7 @@
 
 import json
 import math
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,6 +27,7 @@ from fabricbo.proposers import RandomProposer, SobolProposer
 from fabricbo.records import Action, FabricParams
 from fabricbo.scores import Measure, Score
 from fabricbo.space import ActionSpace, Range
+from tests.commands import script
 
 OWN = """
 from fabricbo.scores import Score
@@ -210,9 +210,7 @@ def test_unknown_problems(name: str, message: str, tmp_path: Path) -> None:
         load_problem(name.format(file=file))
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    module = [sys.executable, "-W", "ignore", "-m", "experiments.compare_proposers"]
-    return subprocess.run([*module, *arguments], capture_output=True, text=True, check=False)
+command = partial(script, "experiments.compare_proposers")
 
 
 def test_anybodys_problem_is_played_and_drawn(tmp_path: Path) -> None:

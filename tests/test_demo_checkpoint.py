@@ -1,8 +1,6 @@
 """The bundled checkpoint, its scorer and the judge; and the script that trains them."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from fabricbo.demo import (  # noqa: E402
     scorer_folder,
 )
 from fabricbo.records import Action, FabricParams, Reference  # noqa: E402
+from tests.commands import script  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 JUDGE = ROOT / "tests" / "data" / "judge"
@@ -198,11 +197,8 @@ def test_training_runs_resumes_and_exports(
 
 
 def test_evaluation_prints_its_numbers(tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "ignore", "-m", "experiments.evaluate_demo"]
-    arguments = ["--smoke", "--json", "--grids", str(tmp_path)]
-    done = subprocess.run(
-        [*command, *arguments], cwd=ROOT, check=True, capture_output=True, text=True
-    )
+    arguments = ("--smoke", "--json", "--grids", tmp_path)
+    done = script("experiments.evaluate_demo", *arguments, cwd=ROOT)
     result = json.loads(done.stdout)
     assert {
         *("images", "concept", "style", "background", "style_share_weight_0"),

@@ -16,7 +16,7 @@ from fabricbo.study.database import Database
 from fabricbo.study.location import Location, is_study
 from fabricbo.upkeep.examination import examine
 from fabricbo.upkeep.forking import Changes, ForkError, fork
-from tests import make_store
+from tests import commands, make_store
 from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
 from tests.files import file_of
 from tests.stores import sqlite_only
@@ -302,9 +302,8 @@ def test_every_table_is_thought_of(tmp_path) -> None:
 
 @sqlite_only
 def test_the_command(study, tmp_path) -> None:
-    def fabricbo(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "fabricbo", *words, "--storage", str(tmp_path)]
-        return subprocess.run(command, capture_output=True, text=True)
+    def fabricbo(*words: str) -> commands.Ended:
+        return commands.fabricbo(*words, "--storage", tmp_path)
 
     done = fabricbo("fork", "fake", "--to", "new", "--round", "2", "--seed", "7", "--rounds", "4")
     assert done.returncode == 0, done.stderr

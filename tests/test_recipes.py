@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 import yaml
 
 from fabricbo.study import check_settings
+from tests.commands import fabricbo
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "docs" / "recipes"
@@ -23,11 +23,11 @@ def test_the_slurm_script_is_shell() -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "resume"])
-def test_options_of_the_slurm_script_are_known(command: str) -> None:
-    asked = [sys.executable, "-m", "fabricbo", command, "--help"]
-    told = subprocess.run(
-        asked, check=True, capture_output=True, text=True, env={"COLUMNS": "200", "PATH": ""}
-    )
+def test_options_of_the_slurm_script_are_known(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    told = fabricbo(command, "--help")
     text = SLURM.read_text("utf-8")
     lines = [line for line in text.splitlines() if f"fabricbo {command}" in line or "with=" in line]
     options = set(re.findall(r"--[\w-]+", " ".join(lines)))

@@ -1,7 +1,5 @@
 """Simulated people: what they answer, the worlds that they judge, and the command that asks."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from experiments.raters.rating import rate
 from experiments.raters.runs import Point, Run
 from experiments.raters.telling import saved, table
 from experiments.raters.ways import WAYS
+from tests.commands import script
 
 EXACT = Habits(noise=0.0)
 
@@ -121,14 +120,13 @@ def test_votes_saved_are_those_to_where_the_other_ends() -> None:
 
 
 def test_the_command(tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "ignore", "-m", "experiments.simulated_raters", "--smoke"]
+    command = ("experiments.simulated_raters", "--smoke")
     options = ["--ways", "fabricbo,stars", "--results", str(tmp_path / "runs.jsonl")]
     figure = ["--kept", "--figure", str(tmp_path / "figure.png")]
-    done = subprocess.run([*command, *options], check=True, capture_output=True, text=True)
-    again = subprocess.run(
-        [*command, *options, *figure], check=True, capture_output=True, text=True
-    )
+    done = script(*command, *options)
+    again = script(*command, *options, *figure)
+    assert (done.returncode, again.returncode) == (0, 0)
     assert done.stdout == again.stdout
     assert (tmp_path / "figure.png").stat().st_size > 1000
-    wrong = subprocess.run([*command, "--ways", "magic"], capture_output=True, text=True)
+    wrong = script(*command, "--ways", "magic")
     assert "'magic' is none of fabricbo" in wrong.stderr

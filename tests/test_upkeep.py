@@ -3,8 +3,6 @@
 import random
 import shutil
 import sqlite3
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from fabricbo.upkeep.examination import Health, examine
 from fabricbo.upkeep.mending import find_again, make_again, set_aside
 from fabricbo.upkeep.replay import changes, difference, draw_again, draw_held_out_again
 from tests.answered import answered
+from tests.commands import fabricbo
 from tests.fakes import POOL, ColourSampler, fake_study
 from tests.files import file_of
 from tests.stores import sqlite_only
@@ -200,11 +199,6 @@ def test_a_store_cut_off_anywhere_is_told_and_never_read_as_something_else(study
 def test_there_must_be_a_study(tmp_path) -> None:
     with pytest.raises(NotAStudyError, match="no study at"):
         examine(tmp_path)
-
-
-def fabricbo(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fabricbo", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
 
 @sqlite_only

@@ -1,15 +1,16 @@
-"""A Stable Diffusion pipeline of a few channels, in the true architecture."""
+"""A Stable Diffusion pipeline of a few channels, in the true architecture.
+
+Torch is imported by what needs it: many processes that tests start want a reference only.
+"""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 
 from fabricbo.imagefiles import pixel_hash
 from fabricbo.records import Reference, Role
-from fabricbo.torchvision_compat import ensure_importable
 
 
 def reference(color: str, size: tuple[int, int] = (32, 32), role: Role = Role.LIKED) -> Reference:
@@ -20,7 +21,10 @@ def reference(color: str, size: tuple[int, int] = (32, 32), role: Role = Role.LI
 
 def tiny_pipeline(folder: Path, vae: str = "kl", **unet: Any) -> Any:
     """Build a pipeline with seeded random parameters; images are 32 x 32."""
+    from fabricbo.torchvision_compat import ensure_importable
+
     ensure_importable()
+    import torch
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
     with torch.random.fork_rng(devices=[]):
