@@ -52,7 +52,10 @@ def tiny_pipeline(folder: Path, vae: str = "kl", **unet: Any) -> Any:
 
 def tiny_xl_pipeline(folder: Path) -> Any:
     """Build one of SDXL's architecture: two text encoders, sizes as conditions; 32 x 32, too."""
+    from fabricbo.torchvision_compat import ensure_importable
+
     ensure_importable()
+    import torch
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
 
     with torch.random.fork_rng(devices=[]):
