@@ -88,6 +88,12 @@ def test_sentence_before_there_is_a_result(tmp_path) -> None:
     assert "still to be drawn" in headline(study)
 
 
+def test_without_fresh_seeds_the_headline_says_that_it_flatters(tmp_path) -> None:
+    study = fake_study(tmp_path, heldout=0)
+    study.run()
+    assert "(heldout = 0) that flatters the best." in headline(study)
+
+
 def test_sentence_without_a_baseline(tmp_path) -> None:
     study = fake_study(tmp_path)
     study.fail(study.ask(), "no memory")

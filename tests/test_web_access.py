@@ -19,7 +19,7 @@ from fabricbo.rating.web.access import COOKIE, MAX_BODY
 from fabricbo.rating.web.app import make_app
 from fabricbo.records import Role
 from fabricbo.study import Parts, Study
-from tests.fakes import ColourSampler, UnitProposer
+from tests.fakes import ColourSampler, UnitProposer, fake_study
 from tests.web_server import fill, rated_study
 
 HOST = "testserver"
@@ -86,6 +86,7 @@ ROUTES = {
     ("GET", "/owner"): {"owner": 200, "rater": 403, "stranger": 401},
     ("GET", "/owner/live"): {"owner": 200, "rater": 403, "stranger": 401},
     ("GET", "/owner/report"): {"owner": 200, "rater": 403, "stranger": 401},
+    ("GET", "/owner/news"): {"owner": 200, "rater": 403, "stranger": 401},
     ("GET", "/owner/votes.csv"): {"owner": 200, "rater": 403, "stranger": 401},
     ("GET", "/owner/picture/{name}"): {"owner": 404, "rater": 403, "stranger": 401},
     ("POST", "/owner/state"): {"owner": 422, "rater": 403, "stranger": 401},
@@ -352,3 +353,18 @@ def _probe(operation, made) -> None:
             assert answer.status_code < 500
 
     check()
+
+
+def test_a_study_that_nobody_judges_is_its_page_live_and_nothing_else(tmp_path) -> None:
+    drawn = fake_study(tmp_path)
+    opened = Study.open(drawn.folder)
+    owner = client(make_app(opened, frozenset({HOST})), opened.ballots.add_rater("owner", "owner"))
+    assert owner.get("/owner").headers["location"] == "/owner/report"
+    assert owner.get("/owner/live").status_code == 404
+    assert 'data-shown="0"' in owner.get("/owner/report").text
+    drawn.run()
+    assert owner.get("/owner/news").json() == {"over": 7}
+    page = owner.get("/owner/report")
+    assert 'data-shown="7"' in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    opened.close()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from fabricbo.study import Study
-from tests.fakes import redness
+from tests.fakes import fake_study, redness
 from tests.web_server import Server, fill, rated_study, served, working
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -277,3 +277,23 @@ def _check(page, axe: str, name: str) -> None:
     rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
     found = page.evaluate("rules => axe.run(document, rules)", rules)["violations"]
     assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+
+
+def test_the_owner_sees_a_study_go_on(browser, tmp_path) -> None:
+    study = fake_study(tmp_path, trials=2, rounds=1, heldout=0)
+    context = browser.new_context(viewport={"width": 1100, "height": 800})
+    with served(study.folder) as server:
+        page = context.new_page()
+        strange = []
+        page.on("pageerror", lambda error: strange.append(str(error)))
+        page.on("console", lambda said: said.type == "error" and strange.append(said.text))
+        page.goto(server.owner_link)
+        page.click("button.primary")
+        page.wait_for_url("**/owner/report")
+        assert page.locator("#news").is_hidden()
+        study.run()
+        page.get_by_text("new trials: show them").click()
+        page.wait_for_selector("#news[data-shown='3']", state="attached")
+        page.screenshot(path=KEPT / "owner-live.png")
+        assert strange == []
+    context.close()

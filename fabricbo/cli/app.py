@@ -298,7 +298,7 @@ def serve(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Have people rate a study in their browsers."""
+    """Show a study in a browser while it goes on; where people judge, have them rate it there."""
     from fabricbo.cli.serving import Address, serve_study
 
     worker = device if with_worker else None

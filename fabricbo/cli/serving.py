@@ -90,8 +90,6 @@ def serve_study(
     with told():
         _check(address)
         study = Study.open(locate(name, storage))
-        if study.settings.rating is None:
-            raise ValueError(f"{study.settings.name} has no [rating]: nobody is to judge it")
         taken = address.bind()
     port = int(taken.getsockname()[1])
     token = study.ballots.add_rater("owner", "owner")
@@ -99,7 +97,7 @@ def serve_study(
     if as_json:
         print(Serving(study=str(study.folder), owner=link).to_json(), flush=True)
     _console.print(f"your page: {link}", soft_wrap=True)
-    _console.print("invite raters from there; Ctrl-C stops the server, everything is kept")
+    _console.print(f"{_there(study)}; Ctrl-C stops the server, everything is kept")
     # The server passes a signal on once it has closed; by default that would end us right there.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(Status.TERMINATED))
     worker = None if worker_device is None else _start_worker(study.folder, worker_device)
@@ -108,6 +106,13 @@ def serve_study(
     finally:
         if worker is not None:
             _end(worker)
+
+
+def _there(study: Study) -> str:
+    """Say what the owner finds on the page."""
+    if study.settings.rating is None:
+        return "the report, with new trials as they come"
+    return "invite raters from there"
 
 
 def _end(worker: "subprocess.Popen[bytes]") -> None:

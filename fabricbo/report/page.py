@@ -51,8 +51,13 @@ def write_report(study: Study, target: Path | None = None) -> Path:
     return write_whole(target or study.folder / "report.html", render(study))
 
 
-def render(study: Study) -> str:
-    """Return the page as HTML."""
+def render(study: Study, *, served: Markup | None = None) -> str:
+    """Return the page as HTML.
+
+    Args:
+        study: opened for reading is enough.
+        served: what a server has at its end; the policy on what it may load is then the server's.
+    """
     embedded, known = EmbeddedImages(study.images), read(study)
     best, domains = known.best, study.space.domains
     charts, strips = Charts(), round_strips(known, embedded)
@@ -90,7 +95,7 @@ def render(study: Study) -> str:
         "strips": strips,
         "pool": pool_pictures(known, embedded),
     }
-    return template("template.html.j2").render(**page, images=Markup(embedded.css))
+    return template("template.html.j2").render(**page, images=Markup(embedded.css), served=served)
 
 
 def _curves(known: Known, charts: Charts) -> dict[str, Any]:

@@ -31,9 +31,12 @@ def headline(study: Study) -> str:
 def _gain(study: Study, best: Trial, baseline: Trial) -> str:
     if study.heldout is not None:
         return compared(study.heldout.first)
+    fresh = "the comparison on fresh seeds is still to be drawn"
+    if not study.settings.heldout:
+        fresh = "without a comparison on fresh seeds (heldout = 0) that flatters the best"
     return (
         f"Trial {best.index} scored {_number(best)} where the hand settings scored "
-        f"{_number(baseline)}; the comparison on fresh seeds is still to be drawn."
+        f"{_number(baseline)}; {fresh}."
     )
 
 

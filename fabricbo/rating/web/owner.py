@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from markupsafe import Markup
 
 from fabricbo.assessment import Estimate
 from fabricbo.raters import rater_rows, summary
@@ -15,6 +16,7 @@ from fabricbo.rating.web.access import Visitor, only
 from fabricbo.records import Role, Trial
 from fabricbo.report.page import render
 from fabricbo.report.wording import expectation, going_on, headline
+from fabricbo.study import Study
 from fabricbo.study.ballots import RatingState
 
 if TYPE_CHECKING:
@@ -22,9 +24,15 @@ if TYPE_CHECKING:
 
 
 REPORT_POLICY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline' 'self'; connect-src 'self'; frame-ancestors 'none'"
 )
-"""Of the study's page, which is one file and asks nobody for anything."""
+"""Of the study's page, which is one file and asks nobody but us for anything: whether there is more
+to show by now."""
+_NEWS = Markup(
+    '<aside id="news" role="status" data-shown="{shown}" hidden></aside>'
+    '<script src="/static/news.js"></script>'
+)
 
 
 MOST_IMAGES = 8
@@ -60,16 +68,25 @@ def owner_routes(desk: "Desk", visitor: Callable[[Request], Awaitable[Visitor]])
     Owner = Annotated[Visitor, Depends(only("owner", visitor))]  # noqa: N806
 
     @router.get("")
-    def page(who: Owner) -> HTMLResponse:
+    def page(who: Owner) -> Response:
+        if study.settings.rating is None:
+            return RedirectResponse("/owner/report", 303)
         return desk.page("owner.html.j2", live=_live(desk, who), study=study)
 
     @router.get("/live")
     def live(who: Owner) -> HTMLResponse:
+        if study.settings.rating is None:
+            raise HTTPException(404, "nobody judges this study")
         return HTMLResponse(_live(desk, who))
 
     @router.get("/report")
     def report(_who: Owner) -> HTMLResponse:
-        return HTMLResponse(render(study), headers={"Content-Security-Policy": REPORT_POLICY})
+        page = render(study, served=_NEWS.format(shown=_over(study)))
+        return HTMLResponse(page, headers={"Content-Security-Policy": REPORT_POLICY})
+
+    @router.get("/news")
+    def news(_who: Owner) -> dict[str, int]:
+        return {"over": _over(study)}
 
     @router.get("/votes.csv")
     def votes(_who: Owner) -> Response:
@@ -171,3 +188,8 @@ def _effects(desk: "Desk") -> list[tuple[str, Estimate, Estimate]]:
         if one.measure == 0 and one.reference in names
     ]
     return sorted(found, key=lambda row: -abs(row[1].mean))
+
+
+def _over(study: Study) -> int:
+    """Return how many trials are over, or wait for a person's judgement."""
+    return sum(not trial.status.is_pending for trial in study.trials)
