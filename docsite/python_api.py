@@ -50,6 +50,8 @@ FURTHER: Mapping[str, tuple[str, ...]] = {
     "For other programs": (
         "fabricbo.interop.recipe.Recipe",
         "fabricbo.interop.forms.FORMS",
+        "fabricbo.interop.solvers.solver_named",
+        "fabricbo.interop.timesteps.Spacing",
     ),
 }
 """What pages speak of besides."""

@@ -202,7 +202,7 @@ def _parts_on_ray(
 
     if find_spec("ray") is None:
         raise SettingsError('executor: needs Ray: pip install "fabricbo[ray]"')
-    options = RayOptions(**settings.executor.model_dump(exclude={"kind"}))
+    options = RayOptions(**settings.executor.model_dump(exclude={"kind", "together"}))
     executor = RayExecutor(partial(load_tools, settings, given, placement), options)
     executor.load()
     proposer = load_proposer(settings, partial(executor.embed, embedder))

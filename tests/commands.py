@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import typer.rich_utils  # noqa: F401  it asks once whether colours are forced, as a test does
 from typer.testing import CliRunner
 
 from fabricbo.cli.app import app

@@ -101,13 +101,17 @@ def test_commands_of_a_page_run_in_their_order(
 
 
 def _prepare(words: list[str], files: list[str], study: Path) -> None:
-    """Put there what a command reads: the study file of its page, an image."""
+    """Put there what a command reads: the study file of its page, an image, other studies."""
     for word in words:
         if word.endswith(".toml") and words[1] == "run":
             _make_small(Path(word), files[0] if files else "")
         if word.endswith(".png") and not Path(word).exists():
             Path(word).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(next((study / "images").rglob("*.png")), word)
+    if words[1] == "compare":
+        for name in words[2:]:
+            if not Path("studies", name).exists():
+                shutil.copytree(study, Path("studies", name))
 
 
 def _make_small(file: Path, otherwise: str) -> None:
