@@ -48,6 +48,16 @@ def test_a_second_driver_is_refused_and_told_who_has_it(tmp_path) -> None:
     assert study.run() is not None
 
 
+@pytest.mark.parametrize("store_kind", ["postgres"], indirect=True)
+def test_who_draws_for_its_namesake_in_another_database_is_somebody_else(tmp_path) -> None:
+    study, namesake = (fake_study(tmp_path / name) for name in ("one", "other"))
+    location = Location.of(namesake.folder)
+    with driving(location):
+        assert namesake.driver is not None
+        assert study.driver is None
+        assert study.run() is not None
+
+
 def test_what_was_killed_holds_nothing(tmp_path) -> None:
     study = fake_study(tmp_path)
     other = holder(study.folder)

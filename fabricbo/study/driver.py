@@ -102,6 +102,8 @@ _LOCK = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
 _WHO = sa.text(
     "SELECT application_name, backend_start FROM pg_stat_activity JOIN pg_locks USING (pid) "
     "WHERE locktype = 'advisory' AND granted AND "
+    # Locks of other databases of the server are listed, too.
+    "database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND "
     "((classid::bigint << 32) | objid::bigint) = hashtextextended(:name, 0)"
 )
 
