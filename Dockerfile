@@ -1,7 +1,7 @@
 # An image that runs fabricbo: on the CPU or, with --build-arg TORCH=cu128, on NVIDIA GPUs.
 #   docker build -t fabricbo .
-#   docker run --rm -v "$PWD/studies:/work/studies" fabricbo demo
-#   docker run --rm --gpus all -v "$PWD:/work" fabricbo run cat.toml
+#   docker run --rm -v "$PWD/studies:/data/studies" fabricbo demo
+#   docker run --rm --gpus all -v "$PWD:/data" fabricbo run cat.toml
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim-bookworm AS build
@@ -24,14 +24,14 @@ RUN /venv/bin/python -m pip install --constraint constraints.txt ".${EXTRAS:+[${
 FROM python:${PYTHON}-slim-bookworm
 COPY --from=build /venv /venv
 RUN useradd --create-home --uid 1000 artist \
-    && mkdir -p /work /cache \
-    && chown artist:artist /work /cache
+    && mkdir -p /data /cache \
+    && chown artist:artist /data /cache
 ENV PATH=/venv/bin:$PATH \
     HF_HOME=/cache/huggingface \
     TORCH_HOME=/cache/torch \
     XDG_CACHE_HOME=/cache
 USER 1000
-WORKDIR /work
+WORKDIR /data
 VOLUME ["/cache"]
 # For `serve STUDY --host 0.0.0.0 --public http://localhost:8000`, published by -p 8000:8000.
 EXPOSE 8000

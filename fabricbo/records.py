@@ -107,6 +107,11 @@ class FabricParams:
         first, last = round(steps * self.feedback_start), round(steps * self.feedback_end)
         return range(first, max(min(last + 1, steps), first))
 
+    @property
+    def batch_settings(self) -> tuple[float, int]:
+        """What images of one batch must have in common: guidance scale and denoising steps."""
+        return self.guidance_scale, self.denoising_steps
+
     def to_json(self) -> dict[str, float]:
         """Return the fields as a JSON object."""
         return {name: getattr(self, name) for name in PARAMETER_NAMES}

@@ -74,15 +74,6 @@ def draw(sampler: Sampler, action: Action, plan: Plan) -> list[Batch]:
     ]
 
 
-def can_be_together(one: Action, other: Action) -> bool:
-    """Tell whether images of two actions may be drawn in one batch."""
-    first, second = one.params, other.params
-    return (first.guidance_scale, first.denoising_steps) == (
-        second.guidance_scale,
-        second.denoising_steps,
-    )
-
-
 def draw_together(
     sampler: Batching, actions: Sequence[Action], plans: Sequence[Plan]
 ) -> list[list[Batch]]:

@@ -11,7 +11,6 @@ from fabricbo.executors.drawing import (
     Plan,
     Scene,
     all_images,
-    can_be_together,
     draw,
     draw_together,
     in_batches,
@@ -176,7 +175,8 @@ def _groups(works: Sequence[Work]) -> list[list[Work]]:
     for work in works:
         last = groups[-1][-1] if groups else None
         drawn = work.images or (last and last.images)
-        if last and not drawn and can_be_together(last.action, work.action):
+        settings = work.action.params.batch_settings
+        if last and not drawn and last.action.params.batch_settings == settings:
             groups[-1].append(work)
         else:
             groups.append([work])

@@ -110,7 +110,7 @@ def shared_feedback(
     """
     for share in shares:
         check_unet(unet, share.inputs)
-    if len({(s.params.guidance_scale, s.params.denoising_steps) for s in shares}) != 1:
+    if len({share.params.batch_settings for share in shares}) != 1:
         raise ValueError("images of one batch need one guidance scale and number of steps")
     with patched(unet) as patch:
         hook = FeedbackHook(patch, unet, scheduler, shares)
