@@ -27,6 +27,9 @@ Named = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
+Pdf = Annotated[
+    bool, typer.Option("--pdf", help="Print it to a PDF, too, by a browser that is here.")
+]
 Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda or mps.", autocompletion=completing.devices)
 ]
@@ -213,9 +216,7 @@ def status(
 def report(
     study: Named,
     storage: Storage = DEFAULT_STORAGE,
-    pdf: Annotated[
-        bool, typer.Option("--pdf", help="Print it to a PDF, too, by a browser that is here.")
-    ] = False,
+    pdf: Pdf = False,
     as_json: Json = False,
 ) -> None:
     """Write a study's page: one HTML file that needs no network."""
@@ -236,9 +237,7 @@ def compare(
     to: Annotated[
         Path | None, typer.Option(help="File to write; else compare.html in the storage.")
     ] = None,
-    pdf: Annotated[
-        bool, typer.Option("--pdf", help="Print it to a PDF, too, by a browser that is here.")
-    ] = False,
+    pdf: Pdf = False,
     as_json: Json = False,
 ) -> None:
     """Write a page that sets studies side by side: gains, curves, choices, images."""
