@@ -180,7 +180,7 @@ def test_cost_comes_from_events(tmp_path) -> None:
     facts = dict(found.facts)
     assert facts["images"] == "14 in 7 trials, 12 to compare at the end"
     assert [(one.round, one.trials, one.images) for one in found.rounds] == [(1, 4, 8), (2, 3, 6)]
-    assert max(one.share for one in found.rounds) == 100
+    assert max(one.share for one in found.rounds) == pytest.approx(100)
 
 
 def test_an_attempt_that_was_lost_is_counted(tmp_path) -> None:
