@@ -1,40 +1,46 @@
 """Is the advice on whether to go on right as often as it says?
 
-    python -m experiments.calibrate_advice              # reporting instances: a reliability table
-    python -m experiments.calibrate_advice --tuning     # tuning instances, and what fits them
-    python -m experiments.calibrate_advice --judged     # where a simulated person judges
+    python -m experiments.calibrate_advice                 # reporting instances: a table
+    python -m experiments.calibrate_advice --tuning        # tuning instances, and what fits them
+    python -m experiments.calibrate_advice --kind bounded  # with something to keep
+    python -m experiments.calibrate_advice --kind front    # two objectives
+    python -m experiments.calibrate_advice --kind judged   # a simulated person judges
     python -m experiments.calibrate_advice --smoke
 
-Studies of 30 trials on synthetic problems, asked for advice after 10, 15, 20, 25 and 30; with
-`--judged` studies of 60 comparisons, asked after 12, 24, 36, 48 and 60. The advice was right where
-the true value of the best trial is within the tolerance of the optimum. With `--tuning` the slope
-and offset are printed that make the probabilities right on the tuning instances (the constants of
+Studies of 30 trials on synthetic problems, asked for advice after 10, 15, 20, 25 and 30; of kind
+`judged` studies of 60 comparisons, asked after 12, 24, 36, 48 and 60. The advice was right where
+the true value of the best trial is within the tolerance of the optimum; of kind `front` where the
+trials' front covers all but the tolerance of what can be covered. With `--tuning` the slope and
+offset are printed that make the probabilities right on the tuning instances (the constants of
 `fabricbo.proposers.advice`); the reporting ones were not used for it.
 """
 
 import argparse
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from experiments.benchmark.play import play
-from experiments.benchmark.synthetic import synthetic
-from experiments.compare_proposers import FIRST_REPORTING_SEED
+from experiments.benchmark.problem import Problem
+from experiments.benchmark.quality import Values, quality
+from experiments.compare_proposers import FIRST_REPORTING_SEED, find_problem
 from experiments.kept_lines import append_line, read_rows
 from experiments.raters.caricature_world import caricature_world
 from experiments.raters.people import PEOPLE, Person
 from experiments.raters.rating import rate
 from experiments.raters.ways import WAYS
+from fabricbo.assessment import Advice
+from fabricbo.best import best
 from fabricbo.proposers import AxProposer
-from fabricbo.proposers.advice import JUDGED, SCORED, Doubt, raw_logit
+from fabricbo.proposers.advice import BOUNDED, FRONT, JUDGED, SCORED, Doubt, raw_logit
 from fabricbo.protocols import History
+from fabricbo.records import Trial
 from fabricbo.study import Study
 
-PROBLEMS = ("scalars-4", "pool-4", "pool-8", "pool-8-noisy", "pool-16", "growing-12")
-JUDGED_PROBLEMS = ("scalars-4", "pool-4", "pool-8", "pool-16")
 ASKED_AFTER = (10, 15, 20, 25, 30)
 ASKED_AFTER_JUDGEMENTS = range(12, 61, 12)
 BINS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
@@ -54,22 +60,36 @@ class Asked:
 
 def ask(name: str, seed: int) -> list[Asked]:
     """Play a study and ask for advice now and then."""
-    problem, asked = synthetic(name, seed), list[Asked]()
+    problem, asked = find_problem(name, seed), list[Asked]()
     proposer = AxProposer(embed=problem.embed)
 
     def look(history: History) -> None:
         done = len(history.trials)
-        if done not in ASKED_AFTER or problem.value is None or problem.optimum is None:
+        if done not in ASKED_AFTER:
             return
         found = proposer.assess(history)
-        advice, estimates = found.advice, found.estimates
-        best = max(estimates, key=lambda number: estimates[number][0].mean)
-        if advice is not None:
-            gap = problem.optimum - problem.value(history.trials[best].action)
-            asked.append(Asked(name, seed, done, advice.probability, gap <= advice.tolerance))
+        chosen = best(history.trials, history.measures, found.estimates)
+        if found.advice is not None and chosen is not None:
+            right = _right(problem, history, chosen, found.advice)
+            asked.append(Asked(name, seed, done, found.advice.probability, right))
 
     play(problem, "fabricbo", proposer, max(ASKED_AFTER), seed, look)
     return asked
+
+
+def _right(problem: Problem, history: History, chosen: Trial, advice: Advice) -> bool:
+    """Tell whether the best trial, or the front, leaves no more to gain than the tolerance."""
+    if problem.value is None or problem.optimum is None:
+        raise ValueError(f"nobody knows the optimum of {problem.name}")
+    if len(history.objectives) > 1:
+        covered = quality(problem.measures, [_values(problem, trial) for trial in history.trials])
+        return covered >= (1 - advice.tolerance) * problem.optimum
+    return problem.optimum - _values(problem, chosen)[0] <= advice.tolerance
+
+
+def _values(problem: Problem, trial: Trial) -> Values:
+    found = 0.0 if problem.value is None else problem.value(trial.action)
+    return found if isinstance(found, tuple) else (found,)
 
 
 def ask_judged(name: str, seed: int) -> list[Asked]:
@@ -88,6 +108,24 @@ def ask_judged(name: str, seed: int) -> list[Asked]:
 
     asked = rate(world, WAYS["fabricbo"], person, ASKED_AFTER_JUDGEMENTS, look)
     return [one for one in asked if one is not None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of study that has a map of its own from shares of draws to probabilities."""
+
+    problems: tuple[str, ...]
+    doubt: Doubt
+    ask: Callable[[str, int], list[Asked]]
+
+
+_SEVERAL = ("scalars-4", "pool-4", "pool-8", "pool-8-noisy")
+KINDS = {
+    "scored": Kind((*_SEVERAL, "pool-16", "growing-12"), SCORED, ask),
+    "bounded": Kind(tuple(f"bounded-{shape}" for shape in _SEVERAL), BOUNDED, ask),
+    "front": Kind(tuple(f"front-{shape}" for shape in _SEVERAL), FRONT, ask),
+    "judged": Kind(("scalars-4", "pool-4", "pool-8", "pool-16"), JUDGED, ask_judged),
+}
 
 
 def reliability(asked: list[Asked]) -> list[tuple[str, int, float, float]]:
@@ -121,17 +159,15 @@ def fitted(asked: list[Asked], doubt: Doubt) -> tuple[float, float]:
     return slope, offset
 
 
-def gathered(
-    file: Path, problems: tuple[str, ...], seeds: range, judged: bool = False
-) -> list[Asked]:
+def gathered(file: Path, kind: Kind, seeds: range) -> list[Asked]:
     """Ask on every instance; those that the file has are not played again."""
     known = [Asked(**row) for row in read_rows(file)]
     asked = []
-    for name in problems:
+    for name in kind.problems:
         for seed in seeds:
             found = [a for a in known if (a.problem, a.seed) == (name, seed)]
             if not found:
-                found = ask_judged(name, seed) if judged else ask(name, seed)
+                found = kind.ask(name, seed)
                 append_line(file, "\n".join(json.dumps(asdict(a)) for a in found))
             asked += found
     return asked
@@ -142,19 +178,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--judged", action="store_true", help="a simulated person judges")
+    parser.add_argument("--kind", choices=KINDS, default="scored", help="of studies")
     parser.add_argument("--tuning", action="store_true", help="tuning instances, and fit")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--results", type=Path, help="default: .benchmark/advice-....jsonl")
     parser.add_argument("--smoke", action="store_true", help="one instance")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    first = 0 if options.tuning else FIRST_REPORTING_SEED
-    name = ("judged-" if options.judged else "") + ("tuning" if options.tuning else "reporting")
+    kind, first = KINDS[options.kind], 0 if options.tuning else FIRST_REPORTING_SEED
+    name = f"{options.kind}-{'tuning' if options.tuning else 'reporting'}"
     file = options.results or Path(f".benchmark/advice-{name}.jsonl")
-    problems = JUDGED_PROBLEMS if options.judged else PROBLEMS
-    problems, count = (problems[:1], 1) if options.smoke else (problems, options.seeds)
-    asked = gathered(file, problems, range(first, first + count), options.judged)
+    if options.smoke:
+        kind, options.seeds = replace(kind, problems=kind.problems[:1]), 1
+    asked = gathered(file, kind, range(first, first + options.seeds))
     print("| said | pieces of advice | mean said | right |\n|---|---|---|---|")
     for bin_, count, said, right in reliability(asked):
         print(f"| {bin_} | {count} | {said:.2f} | {right:.2f} |")
@@ -163,11 +199,7 @@ def main() -> None:
     share = np.mean([a.right for a in asked])
     print(f"{share * (1 - share):.3f}")
     if options.tuning:
-        print(
-            "slope {:.2f}, offset {:.2f}".format(
-                *fitted(asked, JUDGED if options.judged else SCORED)
-            )
-        )
+        print("slope {:.2f}, offset {:.2f}".format(*fitted(asked, kind.doubt)))
 
 
 if __name__ == "__main__":

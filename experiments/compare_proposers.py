@@ -28,6 +28,8 @@ import torch
 from experiments.benchmark.demo import PREFIX, demo_problem
 from experiments.benchmark.play import FIRST_TRIALS, Results, Run, play
 from experiments.benchmark.problem import Problem, ProblemError, load_problem
+from experiments.benchmark.several import NAMES as SEVERAL
+from experiments.benchmark.several import several
 from experiments.benchmark.summary import Summary, median_trials, summarise, wins
 from experiments.benchmark.synthetic import SHAPES, synthetic
 from fabricbo.proposers import PROPOSERS, ProposerError, check_proposer, make_proposer
@@ -47,6 +49,8 @@ def find_problem(name: str, seed: int) -> Problem:
     """
     if name in SHAPES:
         return synthetic(name, seed)
+    if name in SEVERAL:
+        return several(name, seed)
     return demo_problem(name) if name.startswith(PREFIX) else load_problem(name)
 
 
@@ -184,7 +188,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--problem",
         action="append",
-        help=f"{', '.join(SHAPES)}, demo:TASK, module:name or file.py:name; may be repeated",
+        help=f"{', '.join((*SHAPES, *SEVERAL))}, demo:TASK, module:name or "
+        "file.py:name; may be repeated",
     )
     parser.add_argument(
         "--proposers",

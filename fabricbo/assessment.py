@@ -19,12 +19,15 @@ class Advice:
     """Whether it is worth going on."""
 
     probability: float
-    """That no action is better than the best trial by more than the tolerance."""
+    """That no action that keeps all bounds is better than the best trial by more than the
+    tolerance; with several objectives, that the trials' front covers all but the tolerance."""
     tolerance: float
     """What is closer than this counts as as good: in units of the score; where people judge, as
-    a share of what lies between the worst and the best trial."""
+    a share of what lies between the worst and the best trial; with several objectives, as a share
+    of the hypervolume that can be covered."""
     expected_gain: float
-    """By how much the best action there is should beat the best trial, in the same unit."""
+    """By how much the best action there is should beat the best trial, or what the front should
+    leave uncovered, in the same unit."""
 
 
 @dataclass(frozen=True, slots=True)

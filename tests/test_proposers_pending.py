@@ -9,10 +9,11 @@ from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 
 from fabricbo.proposers import SobolProposer, improvement, last_fit
 from fabricbo.proposers.bayes import SurrogateProposer, own_randomness
+from fabricbo.proposers.goal import Goal
 from fabricbo.proposers.improvement import acquisition_function
 from fabricbo.proposers.last_fit import LastFit
 from fabricbo.proposers.pending import ImprovementAmongPending
-from fabricbo.proposers.replication import knowledge_gradients
+from fabricbo.proposers.replication import Belief, knowledge_gradients
 from fabricbo.proposers.surrogate import fit_surrogate
 from fabricbo.protocols import History
 from fabricbo.records import Trial, TrialStatus
@@ -126,7 +127,8 @@ def test_gains_of_many_actions_are_those_of_each(actions: int) -> None:
     root = torch.randn(actions, actions, dtype=torch.float64)
     means = torch.randn(actions, dtype=torch.float64)
     covariance = root @ root.T
-    gains = knowledge_gradients(means, covariance, 0.3)
+    goal = Goal((0,), (), torch.zeros(1, dtype=torch.float64))
+    gains = knowledge_gradients([Belief(means, covariance, 0.3)], goal)
     points, weights = np.polynomial.hermite_e.hermegauss(48)
     for seen in {0, actions // 2, actions - 1}:
         move = covariance[:, seen] / (covariance[seen, seen] + 0.3).sqrt()

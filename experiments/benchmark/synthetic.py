@@ -12,7 +12,7 @@ This is not the surrogate's own model: masses are by step and reference, with af
 surrogate does not see, and their effects on the score are neither linear nor separable.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -135,6 +135,11 @@ class Caricature:
         """Return how near attributes, `... attributes`, are to what is wanted."""
         return (self._similarity(attributes) - self._without) / (1 - self._without)
 
+    def left_of_prompt(self, attributes: Vector) -> float:
+        """Return how much of what the prompt says attributes keep, in (0, 1]."""
+        squared = np.square(attributes - self._prompt).sum() / np.square(self._gap).sum()
+        return float(np.exp(-squared))
+
     def shown_by(self, reference: Reference) -> Vector:
         """Return the attributes of a reference."""
         return self._attributes[reference.id]
@@ -166,15 +171,32 @@ class Caricature:
     @cached_property
     def optimum(self) -> float:
         """The best value that a long search finds, with the whole pool."""
-        rng = np.random.default_rng([self.seed, 99])
-        pool = self._references
-        dimensions = self.space.dimensions(pool)
-        best_points = rng.random((400 + 40 * dimensions, dimensions))
-        scored = [(self.value(self.space.from_unit(p.tolist(), pool)), p) for p in best_points]
-        leaders = sorted(scored, key=lambda pair: -pair[0])[:6]
-        return max(self._climb(value, point, rng) for value, point in leaders)
+        return self.search(self.value)
 
-    def _climb(self, value: float, point: Vector, rng: np.random.Generator) -> float:
+    def search(self, value: Callable[[Action], float], climbs: int = 6) -> float:
+        """Return the largest value that a long search finds: many random points, climbs from some.
+
+        Args:
+            value: of an action.
+            climbs: from so many of the best random points.
+        """
+        rng = np.random.default_rng([self.seed, 99])
+        dimensions = self.space.dimensions(self._references)
+        points = rng.random((400 + 40 * dimensions, dimensions))
+        scored = [(value(self._action(point)), point) for point in points]
+        leaders = sorted(scored, key=lambda pair: -pair[0])[:climbs]
+        return max(self._climb(value, best, point, rng) for best, point in leaders)
+
+    def _action(self, point: Vector) -> Action:
+        return self.space.from_unit(point.tolist(), self._references)
+
+    def _climb(
+        self,
+        value: Callable[[Action], float],
+        best: float,
+        point: Vector,
+        rng: np.random.Generator,
+    ) -> float:
         scalars = len(self.space.parameters)
         for turn in range(1500):
             moved = point.copy()
@@ -183,10 +205,10 @@ class Caricature:
             moved[:scalars] = np.clip(moved[:scalars] + chosen * rng.normal(0, step, scalars), 0, 1)
             if len(point) > scalars and rng.random() < 0.5:
                 moved[rng.integers(scalars, len(point))] = rng.choice((1 / 6, 1 / 2, 5 / 6))
-            found = self.value(self.space.from_unit(moved.tolist(), self._references))
-            if found > value:
-                value, point = found, moved
-        return value
+            found = value(self._action(moved))
+            if found > best:
+                best, point = found, moved
+        return best
 
 
 def _harmful(gap: Vector, rng: np.random.Generator) -> Vector:

@@ -1,11 +1,13 @@
 """Whether to go on: how likely the best so far is near the best there is.
 
 The surrogate is drawn from, many times, at the trials and at many other actions; in each draw
-either one of the trials' best is within the tolerance of the draw's maximum or it is not. The
-maximum is taken over actions that were looked at, and the surrogate is surer of itself than it
-should be while it has seen little, so the share is drawn toward doubt by an amount that was fitted
-on synthetic problems set apart for that (`experiments/calibrate_advice.py`), one where trials are
-scored and one where people judge.
+either one of the trials' best is within the tolerance of the draw's maximum or it is not. With
+bounds the maximum is that of the actions that keep them in the draw; with several objectives it is
+the hypervolume of the trials' front that is compared with that of all actions. The maximum is
+taken over actions that were looked at, and the surrogate is surer of itself than it should be
+while it has seen little, so the share is drawn toward doubt by an amount that was fitted on
+synthetic problems set apart for that (`experiments/calibrate_advice.py`): where trials are scored,
+where there are bounds or several objectives besides, and where people judge.
 """
 
 import math
@@ -17,7 +19,9 @@ import torch
 from torch import Tensor
 
 from fabricbo.assessment import Advice
+from fabricbo.best import broken_bounds
 from fabricbo.proposers.acquisition import candidate_actions
+from fabricbo.proposers.goal import goal_of
 from fabricbo.proposers.preference import judged_trials
 from fabricbo.proposers.surrogate import Surrogate
 from fabricbo.protocols import History
@@ -29,6 +33,7 @@ _ROUNDING = 1e-12
 """Difference of scores that are the same, as a share of them."""
 _CANDIDATES = 384
 _DRAWS = 512
+_FRONT_DRAWS = 128
 _ENOUGH_SCORED = 5
 """Trials with a score from which on there is advice."""
 _ENOUGH_JUDGED = 8
@@ -44,6 +49,8 @@ class Doubt:
 
 
 SCORED = Doubt(0.44, 0.24)
+BOUNDED = Doubt(1.0, 0.0)
+FRONT = Doubt(1.0, 0.0)
 JUDGED = Doubt(0.35, 0.64)
 
 
@@ -52,27 +59,29 @@ def advise(
 ) -> Advice | None:
     """Say how likely the best trial is within the tolerance of the best action there is.
 
-    None while too little is known; where that was never calibrated, beyond one objective without
-    bounds; and where all trials are alike, so that nothing tells how far apart they may lie.
+    None while too little is known; where no trial is expected to keep all bounds, for then what
+    is sought is one that does; where all trials are alike, so that nothing tells how far apart
+    they may lie; and where people judge what has bounds to keep, which was never calibrated.
     """
-    if len(history.measures) > 1:
-        return None
     if history.preferences:
         return _advise_on_judged(surrogate, history, best, rng)
-    done = [trial.action for trial in history.trials if trial.score is not None]
-    if len(done) < _ENOUGH_SCORED or _all_alike(history):
+    done = [trial for trial in history.trials if trial.scores]
+    if len(done) < _ENOUGH_SCORED or _all_alike(history) or _breaks(surrogate, history, best):
         return None
-    tolerance = TOLERANCE * _range(surrogate, done)
+    if len(history.objectives) > 1:
+        return _advise_on_front(surrogate, history, rng)
+    tolerance = TOLERANCE * _range(surrogate, [trial.action for trial in done])
     gains = _gains(surrogate, history, best, rng)
     raw = float((gains <= tolerance).double().mean())
-    return Advice(calibrated(raw, SCORED), tolerance, float(gains.mean()))
+    doubt = BOUNDED if len(history.measures) > 1 else SCORED
+    return Advice(calibrated(raw, doubt), tolerance, float(gains.mean()))
 
 
 def _advise_on_judged(
     surrogate: Surrogate, history: History, best: Trial, rng: np.random.Generator
 ) -> Advice | None:
     """Do the same in shares of the range of utilities, whose own unit says nothing."""
-    if len(history.preferences) < _ENOUGH_JUDGED:
+    if len(history.measures) > 1 or len(history.preferences) < _ENOUGH_JUDGED:
         return None
     between = _range(surrogate, [trial.action for trial in judged_trials(history)])
     if between <= _ROUNDING:
@@ -82,26 +91,67 @@ def _advise_on_judged(
     return Advice(calibrated(raw, JUDGED), TOLERANCE, float(gains.mean()))
 
 
+def _advise_on_front(
+    surrogate: Surrogate, history: History, rng: np.random.Generator
+) -> Advice | None:
+    """Do the same in shares of the volume that all actions together cover."""
+    tried = [trial.action for trial in history.trials if trial.scores]
+    draws = _draws(surrogate, history, tried, rng, _FRONT_DRAWS)
+    reached = goal_of(surrogate, history)
+    whole = reached(draws)
+    missing = (whole - reached(draws[:, : len(tried)])) / whole.clamp_min(_ROUNDING)
+    raw = float((missing <= TOLERANCE).double().mean())
+    return Advice(calibrated(raw, FRONT), TOLERANCE, float(missing.mean()))
+
+
+def _breaks(surrogate: Surrogate, history: History, best: Trial) -> bool:
+    """Tell whether the best trial is expected to break a bound."""
+    (found,) = surrogate.estimates([best.action])
+    return bool(broken_bounds(best, history.measures, {best.index: found}))
+
+
 def _range(surrogate: Surrogate, actions: Sequence[Action]) -> float:
     """Return how far the expected scores of actions lie apart."""
-    estimates = [estimate.mean for (estimate,) in surrogate.estimates(actions)]
+    estimates = [first.mean for first, *_ in surrogate.estimates(actions)]
     return max(estimates) - min(estimates)
 
 
 def _all_alike(history: History) -> bool:
-    means = [trial.score.mean for trial in history.trials if trial.score is not None]
-    return max(means) - min(means) <= _ROUNDING * max(map(abs, means))
+    """Tell whether no objective differs from trial to trial."""
+    columns = [
+        [trial.scores[number].mean for trial in history.trials if trial.scores]
+        for number in history.objectives
+    ]
+    return all(max(m) - min(m) <= _ROUNDING * max(map(abs, m)) for m in columns)
 
 
 def _gains(surrogate: Surrogate, history: History, best: Trial, rng: np.random.Generator) -> Tensor:
-    """Draw by how much the best action beats a trial, in units of the score: `draws`."""
-    actions = candidate_actions(surrogate, history, rng, _CANDIDATES)
-    rows = surrogate.rows([best.action, *actions])
+    """Draw by how much the best action beats a trial, in units of the score: `draws`.
+
+    Of the other actions those count that keep all bounds.
+    """
+    draws = _draws(surrogate, history, [best.action], rng, _DRAWS)
+    own, others = draws[:, 0, 0], draws[..., 0]
+    if len(history.measures) > 1:
+        for bound in goal_of(surrogate, history).bounds:
+            others = others.masked_fill(bound(draws) > 0, -math.inf)
+    gains: Tensor = (others.amax(-1) - own).clamp_min(0) * surrogate.units[0].scale
+    return gains
+
+
+def _draws(
+    surrogate: Surrogate,
+    history: History,
+    actions: Sequence[Action],
+    rng: np.random.Generator,
+    count: int,
+) -> Tensor:
+    """Draw the outcomes of actions and of those among which the best may be: `count x n x m`."""
+    candidates = candidate_actions(surrogate, history, rng, _CANDIDATES)
+    rows = surrogate.rows([*actions, *candidates])
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**31)))
-        draws = surrogate.model.posterior(rows).rsample(torch.Size([_DRAWS])).squeeze(-1)
-    gains: Tensor = (draws.amax(-1) - draws[:, 0]) * surrogate.units[0].scale
-    return gains
+        return surrogate.model.posterior(rows).rsample(torch.Size([count]))
 
 
 def calibrated(raw: float, doubt: Doubt) -> float:

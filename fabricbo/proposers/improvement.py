@@ -15,9 +15,6 @@ Bounds weigh the improvement with the probability that they are kept. Pending tr
 seen without knowing what; see `pending.py` for many of them.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
-
 import torch
 from botorch.acquisition.acquisition import AcquisitionFunction
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
@@ -26,21 +23,17 @@ from botorch.acquisition.multi_objective.objective import IdentityMCMultiOutputO
 from botorch.acquisition.objective import GenericMCObjective
 from botorch.models import ModelListGP
 from botorch.sampling import SobolQMCNormalSampler
-from botorch.utils.multi_objective.hypervolume import infer_reference_point
-from botorch.utils.multi_objective.pareto import is_non_dominated
 from torch import Tensor
 
+from fabricbo.proposers.goal import constraints, reference_point
 from fabricbo.proposers.pending import ImprovementAmongPending
-from fabricbo.proposers.surrogate import Surrogate, Unit
+from fabricbo.proposers.surrogate import Surrogate
 from fabricbo.proposers.uncompiled import leave_uncompiled
 from fabricbo.protocols import History
 from fabricbo.records import TrialStatus
 from fabricbo.scores import Measure
 
 _DRAWS = 64
-
-Constraint = Callable[[Tensor], Tensor]
-"""Outcomes, `... x m`, to what is at most 0 where a bound is kept: `...`."""
 
 
 def acquisition_function(surrogate: Surrogate, history: History, seed: int) -> AcquisitionFunction:
@@ -55,7 +48,7 @@ def acquisition_function(surrogate: Surrogate, history: History, seed: int) -> A
         leave_uncompiled()
         return qLogNoisyExpectedHypervolumeImprovement(
             surrogate.model,
-            ref_point=_reference_point(surrogate, history.measures, objectives),
+            ref_point=reference_point(surrogate, history.measures, objectives),
             X_baseline=surrogate.observed,
             sampler=sampler,
             objective=IdentityMCMultiOutputObjective(outcomes=list(objectives)),
@@ -96,38 +89,8 @@ def _over_the_winner(
     )
 
 
-def constraints(outcomes: Sequence[tuple[Measure, Unit]]) -> list[Constraint]:
-    """Return a function for each bound, given what the outcomes of a model stand for."""
-    found: list[Constraint] = []
-    for index, (measure, unit) in enumerate(outcomes):
-        for bound, side in ((measure.at_least, -1.0), (measure.at_most, 1.0)):
-            if bound is not None:
-                found.append(partial(_excess, index=index, unit=unit, bound=bound, side=side))
-    return found
-
-
-def _excess(outcomes: Tensor, *, index: int, unit: Unit, bound: float, side: float) -> Tensor:
-    """Return by how much a bound is missed, in standard deviations of the scores."""
-    outcome = outcomes[..., index]
-    return side * (unit.sign * outcome - (bound - unit.centre) / unit.scale)
-
-
 def _first_outcome(outcomes: Tensor, X: Tensor | None = None) -> Tensor:  # noqa: ARG001, N803
     return outcomes[..., 0]
-
-
-def _reference_point(
-    surrogate: Surrogate, measures: Sequence[Measure], objectives: Sequence[int]
-) -> Tensor:
-    """Return what counts as nothing gained: as given, else a little below the front's worst."""
-    means = surrogate.means(surrogate.observed)[:, list(objectives)]
-    given = [(measures[i].reference_point, surrogate.units[i]) for i in objectives]
-    points = torch.tensor(
-        [torch.nan if p is None else unit.outcome(p) for p, unit in given], dtype=means.dtype
-    )
-    front = means[is_non_dominated(means)]
-    inferred = infer_reference_point(front, max_ref_point=None)
-    return torch.where(points.isnan(), inferred, points)
 
 
 def _pending(surrogate: Surrogate, history: History) -> Tensor | None:

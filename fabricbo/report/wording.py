@@ -146,8 +146,15 @@ def going_on(study: Study) -> str | None:
             f"{advice.probability:.0%}. What going on could gain is put at "
             f"{advice.expected_gain:.0%} of it."
         )
+    if len(study.history.objectives) > 1:
+        return (
+            f"Chance that the Pareto front covers all but {advice.tolerance:.0%} of what can be "
+            f"covered in this space: {advice.probability:.0%}. What is missing is put at "
+            f"{advice.expected_gain:.0%} of it."
+        )
+    kept = " that keeps all bounds" if len(study.measures) > 1 else ""
     return (
-        f"Chance that nothing in this space beats the best by more than "
+        f"Chance that nothing in this space{kept} beats the best by more than "
         f"{number_text(advice.tolerance)}: {advice.probability:.0%}. "
         f"What more trials could gain is put at {number_text(advice.expected_gain)}."
     )
