@@ -4,6 +4,7 @@ Everything that can be wrong is checked before the first network is loaded.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -27,6 +28,7 @@ from fabricbo.study.location import Location, is_study
 from fabricbo.study.measures import study_measures
 from fabricbo.study.parts import objectives_by_name
 from fabricbo.study.pool import check_pool, read_pool
+from fabricbo.study.safety import naming_safety, with_safety
 from fabricbo.study.settings import ObjectiveSettings, check_settings
 from fabricbo.study.store import stored_settings
 
@@ -70,13 +72,18 @@ def create_study(
             f"name: there is a study in {settings.folder} already; resume it with `fabricbo "
             f"resume {settings.folder}`, or choose another name"
         )
+    given, settings = settings, with_safety(settings, objective is not None)
     pool = () if settings.pool.folder is None else read_pool(settings.pool.folder)
     check_pool(settings, pool)
     _check_images(settings.folder, settings)
     earlier = None if settings.start_from is None else _earlier(settings, settings.start_from)
     told = _loggers(settings, loggers)
-    parts = replace(load_parts(settings, objective, Placement(device, offload)), loggers=told)
-    return Study.create(settings, parts, pool, earlier)
+    placement = Placement(device, offload)
+    if objective is None:
+        named_objectives(given, placement)  # what was asked for first, then what was not
+    with naming_safety() if settings.constraints != given.constraints else nullcontext():
+        parts = load_parts(settings, objective, placement)
+    return Study.create(settings, replace(parts, loggers=told), pool, earlier)
 
 
 def resume_study(

@@ -34,6 +34,7 @@ rounds = 2
 trials = 2
 images = 2
 checkpoint = "tiny"
+safety = false
 [space]
 denoising_steps = 2
 guidance_scale = 2.0

@@ -29,6 +29,7 @@ trials = 2
 images = 2
 heldout = 2
 checkpoint = "tiny"
+safety = false
 proposer = "sobol"
 [space]
 denoising_steps = 2

@@ -32,6 +32,7 @@ from fabricbo.study.checked import explain
 from fabricbo.study.driver import driving
 from fabricbo.study.location import Location
 from fabricbo.study.pace import pace_of
+from fabricbo.study.safety import safety_note
 from fabricbo.study.store import stored_settings
 
 _IN_HASTE = 1.0
@@ -83,6 +84,8 @@ def run_new(
         _name_code(checked)
         with working(_console, "loading the model", checked.checkpoint.name):
             study = create_study(checked, device=placement.device, offload=placement.offload)
+        if note := safety_note(checked, study.settings):
+            say(_console, note)
         with study.driving():
             _run(study, as_json=as_json)
 

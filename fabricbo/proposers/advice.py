@@ -151,7 +151,8 @@ def _draws(
     rows = surrogate.rows([*actions, *candidates])
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**31)))
-        return surrogate.model.posterior(rows).rsample(torch.Size([count]))
+        draws: Tensor = surrogate.model.posterior(rows).rsample(torch.Size([count]))
+    return draws
 
 
 def calibrated(raw: float, doubt: Doubt) -> float:

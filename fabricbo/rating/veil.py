@@ -13,8 +13,8 @@ def veiled(study: Study, task: Task) -> tuple[bool, ...]:
     """
     rating = study.settings.rating
     blur = False if rating is None else rating.blur
-    if isinstance(blur, bool):
-        return (blur,) * len(task.shown)
+    if blur is None or isinstance(blur, bool):
+        return (bool(blur),) * len(task.shown)
     trials = study.trials
     return tuple(
         option.trial is not None and _breaks(study, trials[option.trial], option.image, blur)

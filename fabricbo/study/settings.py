@@ -119,9 +119,9 @@ class RatingSettings(CheckedSettings):
     """Share of questions that a rater is asked again, the other way round."""
     ahead: int = Field(default=2, ge=1, le=10)
     """How many rounds of questions wait for raters when the machine can keep up."""
-    blur: bool | str = False
+    blur: bool | str | None = None
     """Whether images are blurred until a rater wants to see them; the name of something with
-    bounds to keep, for instance `nsfw`, blurs those that break them."""
+    bounds to keep, for instance `nsfw`, blurs those that break them. None: as `safety` says."""
     instructions: str = Field(default="", max_length=10_000)
     """What raters are told before they begin."""
     consent: str = Field(default="", max_length=10_000)
@@ -210,6 +210,9 @@ class StudySettings(CheckedSettings):
     constraints: Annotated[tuple[str, ...], Strict(False)] = ()
     """Bounds to keep, such as `nsfw <= 0.1`: what is measured by that objective is then only
     bounded, not optimized."""
+    safety: bool | None = None
+    """Whether `nsfw <= 0.1` is a bound to keep, and raters see what breaks it blurred (everything,
+    where nothing is measured). None: where another checkpoint draws than the bundled one."""
     rating: RatingSettings | None = None
     """How people judge; None: they do not."""
     spend: Literal["trials", "seconds"] | None = None
