@@ -31,7 +31,7 @@ def test_the_reference_of_the_study_file_has_types_ranges_and_defaults() -> None
     assert row in page
     assert "| `prompt` | text or list of texts | required |" in page
     assert "| `over_prompts` | `mean` or `worst` | `mean` |" in page
-    assert "| `blur` | boolean or text | `false` |" in page
+    assert "| `blur` | boolean or text |  | Whether images" in page
     assert "| `max_weight` | varies in [0.0, 1.5] |" in page
     for name in StudySettings.model_fields:
         assert f"`{name}`" in page or f"[{name}]" in page

@@ -121,7 +121,7 @@ class RatingSettings(CheckedSettings):
     """How many rounds of questions wait for raters when the machine can keep up."""
     blur: bool | str | None = None
     """Whether images are blurred until a rater wants to see them; the name of something with
-    bounds to keep, for instance `nsfw`, blurs those that break them. None: as `safety` says."""
+    bounds to keep, for instance `nsfw`, blurs those that break them; None: as `safety` says."""
     instructions: str = Field(default="", max_length=10_000)
     """What raters are told before they begin."""
     consent: str = Field(default="", max_length=10_000)
@@ -212,7 +212,7 @@ class StudySettings(CheckedSettings):
     bounded, not optimized."""
     safety: bool | None = None
     """Whether `nsfw <= 0.1` is a bound to keep, and raters see what breaks it blurred (everything,
-    where nothing is measured). None: where another checkpoint draws than the bundled one."""
+    where nothing is measured); None: where another checkpoint draws than the bundled one."""
     rating: RatingSettings | None = None
     """How people judge; None: they do not."""
     spend: Literal["trials", "seconds"] | None = None
