@@ -49,8 +49,8 @@ class Doubt:
 
 
 SCORED = Doubt(0.44, 0.24)
-BOUNDED = Doubt(1.0, 0.0)
-FRONT = Doubt(1.0, 0.0)
+BOUNDED = Doubt(0.60, 1.04)
+FRONT = Doubt(0.94, -0.17)
 JUDGED = Doubt(0.35, 0.64)
 
 
