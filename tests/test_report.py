@@ -303,7 +303,7 @@ def test_effects_are_better_or_worse_by_direction(
     (row,) = effects_of(tmp_path, direction, (change, NOTHING))
     lane = row.lanes[0]
     assert (lane.verdict, lane.dot > 50) == (verdict, right)
-    assert lane.amount == ("2 better" if right else "2 worse")
+    assert lane.amount == ("2.000 better" if right else "2.000 worse")
     assert lane.text.endswith("unclear") == (verdict == "unclear")
 
 
@@ -328,7 +328,7 @@ def test_bars_share_one_scale_and_stay_in_their_lane(tmp_path) -> None:
     assert liked.high - liked.low == pytest.approx(2 * (disliked.high - disliked.low))
     assert liked.high == pytest.approx(97)
     assert (none.verdict, none.amount, none.dot) == ("unclear", "no change", 50)
-    assert "liked instead of unused: 3 better, between 2 better and 4 better" in liked.text
+    assert "liked instead of unused: 3.000 better, between 2.000 better and 4.000 better" in liked.text
 
 
 def test_effects_on_other_measures_are_left_out(tmp_path) -> None:
