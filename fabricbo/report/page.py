@@ -67,6 +67,8 @@ def render(study: Study, *, served: Markup | None = None) -> str:
         "settings": study.settings,
         "direction": study.direction,
         "facts": facts(known),
+        "complete": not any(trial.status.is_pending for trial in known.trials)
+        and len(known.trials) >= study.planned_trials,
         "analyses": ANALYSES if (study.folder / ANALYSES).is_file() else None,
         "aims": aims(study.measures),
         "headline": headline(study),
