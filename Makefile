@@ -40,6 +40,7 @@ format: $(STAMP)
 # The constraints pin what the ranges in pyproject.toml leave open. torch comes first: asked for
 # by name and version, so that no other package's wish decides which build is taken.
 $(STAMP): pyproject.toml constraints.txt
+	@echo "installing PyTorch and the rest into $(VENV), about 3 GB: some minutes in which nothing is printed"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)"

@@ -17,6 +17,8 @@ NEEDED = {
     "fabricbo/report/template.html.j2",
     "fabricbo/rating/web/static/rate.js",
 }
+RELATIVE = re.compile(r"\[[^\]]*\]\((?!https?://)[^)]*\)")
+"""A link that leads nowhere where package indices show the description."""
 LARGEST = 100 * 2**20
 """Bytes that PyPI takes in one file, unless asked for more."""
 
@@ -27,6 +29,7 @@ def check(folder: Path) -> list[str]:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
+        metadata = archive.read(f"fabricbo-{version}.dist-info/METADATA").decode("utf-8")
     own = {*PACKAGES, f"fabricbo-{version}.dist-info"}
     with tarfile.open(sdist) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}
@@ -34,6 +37,10 @@ def check(folder: Path) -> list[str]:
         *(f"{wheel.name} holds {name}" for name in sorted(names) if name.split("/")[0] not in own),
         *(f"{wheel.name} lacks {name}" for name in sorted(NEEDED - names)),
         *(f"{sdist.name} lacks {name}" for name in ("LICENSE", "NOTICE") if name not in packed),
+        *(
+            f"{wheel.name} describes itself with the link {one}"
+            for one in RELATIVE.findall(metadata)
+        ),
         *(f"{f.name} is too large" for f in (wheel, sdist) if f.stat().st_size > LARGEST),
         *([] if _said_version() == version else ["fabricbo.__version__ is not pyproject's"]),
         *(f"{wheel.name} holds {n}" for n in sorted(names) if re.search(r"\.(ckpt|pt|bin)$", n)),

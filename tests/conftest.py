@@ -38,6 +38,7 @@ import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from fabricbo.study.location import Location, schema_of  # noqa: E402
+from tests import browsers  # noqa: E402
 from tests import postgres as postgres_server  # noqa: E402
 from tests.tiny import tiny_pipeline  # noqa: E402
 
@@ -59,6 +60,15 @@ def pipeline(session_pipeline: Any) -> Iterator[Any]:
     scheduler = session_pipeline.scheduler
     yield session_pipeline
     session_pipeline.scheduler = scheduler
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's chromium."""
+    if not browsers.CHROMIUM.exists():
+        pytest.skip(f"no {browsers.CHROMIUM}: make test installs it")
+    with browsers.chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from fabricbo.assessment import Analysed
 from fabricbo.cli import app
 from fabricbo.compose import analyse
 from fabricbo.proposers import AxProposer
-from fabricbo.report import write_analyses, write_report
+from fabricbo.report import analyses, write_analyses, write_report
 from fabricbo.study import Parts, SettingsError, Study, check_settings
 from tests.fakes import ColourSampler, redness
 from tests.tiny import reference
@@ -52,7 +52,36 @@ def test_every_analysis_is_made_or_says_why_not(tmp_path: Path) -> None:
     page = write_analyses(study, results).read_text("utf-8")
     assert page.count("Plotly.newPlot") >= len(figures)
     assert page.count("define.amd") <= 2  # plotly's script is there once
-    assert 'href="analyses.html"' in write_report(study).read_text("utf-8")
+    report = write_report(study).read_text("utf-8")
+    assert 'href="analyses.html"' in report
+    # Of these the study's page shows the two that fit, for both objectives, with the one script.
+    assert report.count("Modeled Arm Effects on ") == report.count("Cross Validation for ") == 4
+    assert "Marginal Effects" not in report
+    assert report.count("plotly.js v") == page.count("plotly.js v") == 1
+
+
+def test_what_the_page_shows_of_them_is_kept_and_bounded(tmp_path: Path, monkeypatch) -> None:
+    study = small(tmp_path)
+    study.run()
+    figure = json.dumps({"data": [{"type": "scatter", "y": [1.0]}], "layout": {}})
+    table = json.dumps({"data": [{"type": "table"}], "layout": {}})
+    results = [
+        Analysed("ArmEffectsPlot", "effects", figure=figure),
+        Analysed("CrossValidationPlot", "table", figure=table),
+        Analysed("CrossValidationPlot", "no figure", problem="none"),
+        Analysed("CrossValidationPlot", "twice", figure=figure),
+    ]
+    monkeypatch.setattr(analyses, "ROOM", 3 * len(figure) // 2)
+    write_analyses(study, results)
+    kept = analyses.kept_analyses(study)
+    assert kept.results == tuple(results[:1])
+    assert (kept.scored, kept.size) == (8, len(figure))
+    assert "It knew" not in write_report(study).read_text("utf-8")
+    text = (study.folder / "analyses.json").read_text("utf-8")
+    (study.folder / "analyses.json").write_text(text.replace('"scored":8', '"scored":6'))
+    assert "It knew 6 of the 8 trials with scores." in write_report(study).read_text("utf-8")
+    (study.folder / "analyses.json").write_text("{")
+    assert 'id="second-opinion"' not in write_report(study).read_text("utf-8")
 
 
 def test_the_command_says_what_was_made_and_where(tmp_path: Path) -> None:
@@ -64,7 +93,10 @@ def test_the_command_says_what_was_made_and_where(tmp_path: Path) -> None:
     assert "ArmEffectsPlot" in told.output
     assert (study.folder / "analyses.html").is_file()
     quiet = CliRunner().invoke(app.app, [*arguments, "--json"])
-    assert json.loads(quiet.stdout)["name"] == "small"
+    found = json.loads(quiet.stdout)
+    assert (found["name"], found["analyses"]) == ("small", str(study.folder / "analyses.html"))
+    shown = CliRunner().invoke(app.app, [*arguments[:-1], "--json"])
+    assert json.loads(shown.stdout)["analyses"] is None
 
 
 def test_without_scores_there_is_nothing_to_analyse(tmp_path: Path) -> None:

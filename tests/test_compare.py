@@ -1,7 +1,6 @@
 """Several studies on one page, and pages as PDF."""
 
 import re
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -12,9 +11,8 @@ from fabricbo.report.compare import Gain, doubts, headline, labels
 from fabricbo.report.known import read
 from fabricbo.report.wording import number_text
 from fabricbo.study import Study
+from tests.browsers import CHROMIUM, inaccessible
 from tests.fakes import fake_study, redness
-
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +71,7 @@ def test_what_keeps_studies_from_being_compared_is_said(studies, tmp_path) -> No
     assert doubts(known[:1]) == []
     other = fake_study(tmp_path, name="other", objective={"blue": redness})
     both = [*known[:1], read(other)]
+    assert doubts([*known[1:2], read(other)]) == ["Not finished yet: other."]
     assert headline([gain("a", 1.0), gain("b", 2.0)], both).startswith("The studies measure diff")
 
 
@@ -106,6 +105,25 @@ def test_pdf(studies, tmp_path) -> None:
     assert found.read_bytes().startswith(b"%PDF-")
     assert found.stat().st_size > 20_000
     assert {file.name for file in tmp_path.iterdir()} == {"both.html", "both.pdf"}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_in_a_browser(browser, studies, tmp_path, width: int, scheme: str) -> None:
+    file, asked, complaints = write_comparison(studies, tmp_path / "all.html"), [], []
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.set_default_timeout(120_000)  # busy machines
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(file.as_uri())
+    page.wait_for_selector(".chart .main-svg")
+    assert page.locator(".compare .side").count() == 4  # the third study has drawn nothing
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert inaccessible(page) == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert complaints == []
+    page.close()
 
 
 def test_no_browser_is_said_with_the_way_to_get_one(tmp_path, monkeypatch) -> None:

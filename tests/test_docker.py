@@ -37,8 +37,10 @@ def copied() -> set[str]:
 
 def test_all_that_the_build_needs_is_copied() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    project, wheel = settings["project"], settings["tool"]["hatch"]["build"]["targets"]["wheel"]
-    needed = {"pyproject.toml", project["readme"], *project["license-files"], *wheel["packages"]}
+    hatch, licences = settings["tool"]["hatch"], settings["project"]["license-files"]
+    described = hatch["metadata"]["hooks"]["fancy-pypi-readme"]["fragments"]
+    readme, packages = (one["path"] for one in described), hatch["build"]["targets"]["wheel"]
+    needed = {"pyproject.toml", *readme, *licences, *packages["packages"]}
     assert needed | {"constraints.txt"} == copied()
     assert all((ROOT / name).exists() for name in copied())
 

@@ -23,6 +23,15 @@ def test_compare_proposers(tmp_path: Path) -> None:
     assert "keeps no run" in nothing.stderr
 
 
+def test_feedback_pictures(tmp_path: Path) -> None:
+    done = script("experiments.feedback_pictures", "--smoke", "--figures", tmp_path)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    names = list(dict.fromkeys(one["picture"] for one in told))
+    assert len(told) == 2 * len(names) > 2
+    assert {f"feedback-{name}.png" for name in names} == {f.name for f in tmp_path.iterdir()}
+    assert all(len(one) > 2 for one in told)  # each column has a score
+
+
 def test_time_suggestions() -> None:
     command = [sys.executable, "-W", "ignore", "-m", "experiments.time_suggestions"]
     done = subprocess.run(

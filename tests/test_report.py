@@ -1,9 +1,7 @@
 """The page of a study: what it says, what it holds, and that it asks nobody."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +39,7 @@ from fabricbo.space import Choice, Range
 from fabricbo.study import Parts, Study
 from fabricbo.study.heldout import Comparison
 from fabricbo.study.images import images_of
+from tests.browsers import inaccessible
 from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
 from tests.files import file_of
 from tests.tiny import reference
@@ -303,7 +302,7 @@ def test_effects_are_better_or_worse_by_direction(
     (row,) = effects_of(tmp_path, direction, (change, NOTHING))
     lane = row.lanes[0]
     assert (lane.verdict, lane.dot > 50) == (verdict, right)
-    assert lane.amount == ("2 better" if right else "2 worse")
+    assert lane.amount == ("2.000 better" if right else "2.000 worse")
     assert lane.text.endswith("unclear") == (verdict == "unclear")
 
 
@@ -328,7 +327,9 @@ def test_bars_share_one_scale_and_stay_in_their_lane(tmp_path) -> None:
     assert liked.high - liked.low == pytest.approx(2 * (disliked.high - disliked.low))
     assert liked.high == pytest.approx(97)
     assert (none.verdict, none.amount, none.dot) == ("unclear", "no change", 50)
-    assert "liked instead of unused: 3 better, between 2 better and 4 better" in liked.text
+    assert (
+        "liked instead of unused: 3.000 better, between 2.000 better and 4.000 better" in liked.text
+    )
 
 
 def test_effects_on_other_measures_are_left_out(tmp_path) -> None:
@@ -669,19 +670,6 @@ def test_page_of_a_study_that_people_judge(tmp_path) -> None:
     assert headline(study).startswith("Nothing that was tried is preferred")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip("no /usr/bin/chromium: make test installs it")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=options)
-        yield browser
-        browser.close()
-
-
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_in_a_browser(browser: Any, several: Study, width: int, scheme: str) -> None:
@@ -702,11 +690,9 @@ def test_in_a_browser(browser: Any, several: Study, width: int, scheme: str) -> 
     _check_details(page)
     assert page.locator(".picture:not([aria-label]):not(button *)").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    page.evaluate(files("axe_core_python").joinpath("axe.min.js").read_text("utf-8"))
-    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
-    found = page.evaluate("rules => axe.run(document, rules)", rules)["violations"]
+    found = inaccessible(page)
     page.close()
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+    assert found == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     assert complaints == []
 

@@ -238,7 +238,15 @@ def test_a_folder_that_may_only_be_read(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.5, "0.5 s"), (59.4, "59 s"), (61, "1 min 1 s"), (3599, "59 min"), (3700, "1 h 1 min")],
+    [
+        (0.5, "0.5 s"),
+        (59.4, "59 s"),
+        (61, "1 min 1 s"),
+        (240, "4 min"),
+        (3599, "59 min"),
+        (3700, "1 h 1 min"),
+        (172800, "2 days"),
+    ],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text

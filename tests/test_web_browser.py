@@ -2,33 +2,20 @@
 
 import shutil
 import time
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from fabricbo.study import Study
+from tests.browsers import inaccessible
 from tests.fakes import fake_study, redness
 from tests.web_server import Server, fill, rated_study, served, working
 
-CHROMIUM = Path("/usr/bin/chromium")
 KEPT = Path(__file__).parents[1] / ".artefacts"
 """Screenshots to be looked at; not under version control."""
 ARMED = "section.task[data-armed=yes]"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield opened
-        opened.close()
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module", params=["pairwise", "best-of", "like", "stars"])
@@ -255,28 +242,24 @@ def test_only_what_breaks_a_bound_is_blurred(browser, tmp_path) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_accessible_and_looked_at(browser, study, server, scheme) -> None:
     context = browser.new_context(color_scheme=scheme, bypass_csp=True)
-    axe = files("axe_core_python").joinpath("axe.min.js").read_text("utf-8")
     rater, owner = study.ballots.add_rater("Ada"), server.owner_link
     page = context.new_page()
     page.goto(f"{server.base}/join/{rater}")
-    _check(page, axe, f"join-{scheme}")
+    _check(page, f"join-{scheme}")
     page.click("button.primary")
     page.wait_for_selector(ARMED)
-    _check(page, axe, f"rate-{scheme}")
+    _check(page, f"rate-{scheme}")
     page.goto(owner)
     page.click("button.primary")
     page.wait_for_url("**/owner")
     page.click("text=Invite raters")
     page.wait_for_selector("input.link")
-    _check(page, axe, f"owner-{scheme}")
+    _check(page, f"owner-{scheme}")
 
 
-def _check(page, axe: str, name: str) -> None:
+def _check(page, name: str) -> None:
     shot(page, name)
-    page.evaluate(axe)
-    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
-    found = page.evaluate("rules => axe.run(document, rules)", rules)["violations"]
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+    assert inaccessible(page) == []
 
 
 def test_the_owner_sees_a_study_go_on(browser, tmp_path) -> None:

@@ -186,13 +186,14 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a study's trials and its best settings."""
+    if analyses:
+        from fabricbo.cli.analysing import print_analysed
+
+        print_analysed(study, storage, as_json=as_json)
+        return
     from fabricbo.cli.reading import print_study
 
     print_study(study, storage, as_json=as_json)
-    if analyses:
-        from fabricbo.cli.analysing import print_analyses
-
-        print_analyses(study, storage, as_json=as_json)
 
 
 @app.command()

@@ -105,10 +105,11 @@ def print_study(name: str, storage: Path, *, as_json: bool) -> None:
     """Print a study's trials and its best settings."""
     with told():
         study = Study.open(locate(name, storage))
-    tell(shown(study), _study_lines(study), as_json=as_json)
+    tell(shown(study), study_lines(study), as_json=as_json)
 
 
-def _study_lines(study: Study) -> Iterator[RenderableType]:
+def study_lines(study: Study) -> Iterator[RenderableType]:
+    """Say a study's trials and its best settings."""
     yield f"{study.settings.name}: {study.settings.prompt_text!r}, {_aims(study)}"
     if study.forked_from is not None:
         yield f"goes on from {study.forked_from}"

@@ -87,5 +87,9 @@ def missed_bounds(study: Study) -> list[str]:
 
 def _aim(one: Comparison) -> str:
     measure = one.measure
-    aim = measure.bounds_text if measure.is_constraint else f"{measure.direction} is the aim"
-    return aim if one.searched else f"{measure.direction} is better; the search never saw it"
+    aim = measure.bounds_text if measure.is_constraint else _better(measure)
+    return aim if one.searched else f"{_better(measure)}; the search never saw it"
+
+
+def _better(measure: Measure) -> str:
+    return f"{'higher' if measure.direction == 'maximize' else 'lower'} is better"

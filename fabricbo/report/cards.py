@@ -8,7 +8,7 @@ from fabricbo.report.embed import EmbeddedImages
 from fabricbo.report.known import Known
 from fabricbo.report.measures import ScoreLine, broken_texts, score_lines
 from fabricbo.report.pictures import Picture, PictureGroup, drawn_pictures, reference_pictures
-from fabricbo.report.wording import value_text
+from fabricbo.report.wording import brief_value, number_text
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def trial_card(known: Known, trial: Trial, embedded: EmbeddedImages) -> Card:
     return Card(
         trial=trial.index,
         title=f"Trial {trial.index}",
-        brief="" if trial.score is None else f"{trial.score.mean:.3g}",
+        brief="" if trial.score is None else number_text(trial.score.mean),
         scores=score_lines(trial, study.measures),
         source=trial.source,
         status=str(trial.status),
@@ -60,7 +60,7 @@ def trial_card(known: Known, trial: Trial, embedded: EmbeddedImages) -> Card:
         broken=broken_texts(known, trial),
         is_best=best is not None and best.index == trial.index,
         groups=drawn_pictures(trial.images, f"trial {trial.index}", prompts, embedded),
-        parameters=[(n, value_text(getattr(params, n))) for n in study.space.parameters],
+        parameters=[(n, brief_value(getattr(params, n))) for n in study.space.parameters],
         liked=reference_pictures(trial.action.liked, embedded),
         disliked=reference_pictures(trial.action.disliked, embedded),
     )

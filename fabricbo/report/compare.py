@@ -143,11 +143,12 @@ def headline(gains: Sequence[Gain], known: Sequence[Known]) -> str:
 def doubts(known: Sequence[Known]) -> list[str]:
     """Say what should keep anybody from comparing the studies as they are."""
     said = []
-    if len({one.study.settings.prompts for one in known}) > 1:
+    alike = len(_aims(known)) == 1  # else no number compares, as the headline says
+    if alike and len({one.study.settings.prompts for one in known}) > 1:
         said.append("Prompts differ, and so do the levels of scores: compare gains, not scores.")
     if len({_checkpoint(one) for one in known}) > 1:
         said.append("Checkpoints differ.")
-    if len({len(one.trials) for one in known}) > 1:
+    if alike and len({len(one.trials) for one in known}) > 1:
         said.append("One drew more trials than another: compare the curves at the same trial.")
     unfinished = [o.study.settings.name for o in known if len(o.trials) < o.study.planned_trials]
     if unfinished:

@@ -7,7 +7,7 @@ from fabricbo.assessment import Estimate, ReferenceEffect
 from fabricbo.records import Action, Reference, Role
 from fabricbo.report.embed import EmbeddedImages
 from fabricbo.report.pictures import Picture, reference_pictures
-from fabricbo.report.wording import ERRORS
+from fabricbo.report.wording import ERRORS, number_text
 from fabricbo.scores import Direction
 
 _REACH = 47.0
@@ -99,7 +99,7 @@ def _verdict(gain: _Gain) -> str:
 def _amount(value: float) -> str:
     if value == 0:
         return "no change"
-    return f"{abs(value):.3g} {'better' if value > 0 else 'worse'}"
+    return f"{number_text(abs(value))} {'better' if value > 0 else 'worse'}"
 
 
 def _spoken(role: Role, gain: _Gain) -> str:

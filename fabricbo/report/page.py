@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from fabricbo.report.analyses import PAGE as ANALYSES
+from fabricbo.report.analyses import kept_analyses, second_opinion
 from fabricbo.report.calibration import calibration, calibration_figure, calibration_text
 from fabricbo.report.cards import Card, pool_pictures, round_strips, trial_card
 from fabricbo.report.carryover import carry_rows, carry_sentence
@@ -15,7 +16,7 @@ from fabricbo.report.contours import Placed, maps, ramp
 from fabricbo.report.cost import cost
 from fabricbo.report.curve import curve_text, judged_curve, round_curve, score_curve
 from fabricbo.report.effects import EffectRow, effect_rows
-from fabricbo.report.embed import EmbeddedImages
+from fabricbo.report.embed import BUDGET, EmbeddedImages
 from fabricbo.report.files import write_whole
 from fabricbo.report.front import front_figure, objectives, plane
 from fabricbo.report.known import Known, read
@@ -58,13 +59,16 @@ def render(study: Study, *, served: Markup | None = None) -> str:
         study: opened for reading is enough.
         served: what a server has at its end; the policy on what it may load is then the server's.
     """
-    embedded, known = EmbeddedImages(study.images), read(study)
+    known, analyses = read(study), kept_analyses(study)
+    embedded = EmbeddedImages(study.images, BUDGET - (0 if analyses is None else analyses.size))
     best, domains = known.best, study.space.domains
     charts, strips = Charts(), round_strips(known, embedded)
     page = {
         "settings": study.settings,
         "direction": study.direction,
         "facts": facts(known),
+        "complete": not any(trial.status.is_pending for trial in known.trials)
+        and len(known.trials) >= study.planned_trials,
         "analyses": ANALYSES if (study.folder / ANALYSES).is_file() else None,
         "aims": aims(study.measures),
         "headline": headline(study),
@@ -89,6 +93,7 @@ def render(study: Study, *, served: Markup | None = None) -> str:
         **_maps(known, embedded),
         "shares": shares(known.assessment.sensitivities),
         **_calibration(known, charts),
+        "second_opinion": second_opinion(study, analyses, charts),
         "raters": raters(study),
         "cost": cost(known),
         "reproduce": reproduce(known),

@@ -23,7 +23,8 @@ LAYOUT = {
     "font": {"color": TEXT, "family": "system-ui, sans-serif"},
     "margin": {"l": 50, "r": 10, "t": 30, "b": 40},
     "height": 380,
-    "legend": {"orientation": "h", "y": -0.18},
+    # At the lower edge, whatever the height and however many lines it takes on a phone.
+    "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
 }
 
 _CONFIG = {"displaylogo": False, "responsive": True, "displayModeBar": False}

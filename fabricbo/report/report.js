@@ -43,4 +43,10 @@
     chart.on("plotly_click", (event) => { if (trialOf(event) !== undefined) show(trialOf(event), true, null); });
     chart.on("plotly_unhover", leave);
   }
+  // Charts that were drawn while they were folded away know no width.
+  for (const one of document.querySelectorAll("details")) {
+    one.addEventListener("toggle", () => {
+      for (const chart of one.querySelectorAll(".plotly-graph-div")) Plotly.Plots.resize(chart);
+    });
+  }
 })();

@@ -186,6 +186,11 @@ def value_text(value: float) -> str:
     return f"{value:.4g}"
 
 
+def brief_value(value: float) -> str:
+    """Write a parameter's value where there is little room; as `fabricbo show` does."""
+    return f"{value:.2g}" if abs(value) < 0.1 else value_text(value)
+
+
 def counted(number: int, noun: str) -> str:
     """Write a number of things."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
@@ -199,7 +204,13 @@ def duration(seconds: float) -> str:
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole < 600 else f"{whole // 60} min"
+        return _two_units(whole, 60, ("min", "s")) if whole < 600 else f"{whole // 60} min"
     if whole < 48 * 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} days {whole % 86400 // 3600} h"
+        return _two_units(whole // 60, 60, ("h", "min"))
+    return _two_units(whole // 3600, 24, ("days", "h"))
+
+
+def _two_units(number: int, size: int, units: tuple[str, str]) -> str:
+    """Write a number of the smaller unit, of which so many are one of the larger."""
+    large, small = divmod(number, size)
+    return f"{large} {units[0]}" + (f" {small} {units[1]}" if small else "")

@@ -125,6 +125,8 @@ class ShownStudy(StudyFacts, Answer):
     effects: tuple[ReferenceEffect, ...]
     """What each reference does at the best settings."""
     trials: tuple[TrialTold, ...]
+    analyses: str | None = None
+    """Path of the page of Ax's analyses, where `--analyses` has just made it."""
 
 
 class Outcome(Results, Answer):
@@ -147,14 +149,15 @@ def brief(study: Study) -> StudyFacts:
     return StudyFacts(**_facts(study))
 
 
-def shown(study: Study) -> ShownStudy:
-    """Return all about a study."""
+def shown(study: Study, analyses: Path | None = None) -> ShownStudy:
+    """Return all about a study, and where Ax's analyses of it are."""
     facts = _facts(study)
     after = "report" if facts["finished"] >= facts["planned"] else "resume"
     return ShownStudy(
         next=(command(after, study.folder),),
         effects=study.assessment.effects,
         trials=tuple(_trial(trial, study.measures) for trial in study.trials),
+        analyses=None if analyses is None else str(analyses),
         **facts,
     )
 
