@@ -97,8 +97,8 @@ def _weighed(attention: Any, own: Tensor, references: Tensor, weight: float) -> 
     key = _flat(attention, attention.to_k(everything))
     value = _flat(attention, attention.to_v(everything))
     probabilities = (query @ key.transpose(1, 2) * attention.scale).softmax(dim=-1)
-    factors = torch.ones_like(probabilities)
-    factors[..., tokens:] = weight
+    factors = probabilities.new_ones(everything.shape[1])
+    factors[tokens:] = weight
     probabilities = probabilities * factors
     probabilities = probabilities / probabilities.sum(dim=-1, keepdim=True)
     mixed = (probabilities @ value).unflatten(0, (images, -1)).transpose(1, 2).flatten(2)

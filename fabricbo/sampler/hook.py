@@ -54,6 +54,7 @@ class FeedbackHook:
         self._timesteps: Tensor | None = None
         self._step = -1
         self._schedule = ""
+        self._needed = 0  # features in a whole run
 
     def before(self, _unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run the references that this pass needs, and say what goes where."""
@@ -83,6 +84,8 @@ class FeedbackHook:
             self._timesteps = self._scheduler.timesteps
             self._step = _index(timestep, self._scheduler.timesteps) - 1
             self._schedule = _schedule_name(self._scheduler)
+            steps = range(len(self._timesteps))
+            self._needed = sum(len(w.references) for step in steps for w in self._wanted(step, 2))
             for cache in self._caches():
                 cache.begin_run()
         self._step += 1
@@ -154,9 +157,7 @@ class FeedbackHook:
         Where it does not, smaller features are worth more: a pass that is saved takes many times
         as long as a projection.
         """
-        steps = range(len(self._scheduler.timesteps))
-        needed = sum(len(w.references) for step in steps for w in self._wanted(step, 2))
-        return wanted.inputs.cache.fits(found, 2 * needed)
+        return wanted.inputs.cache.fits(found, 2 * self._needed)
 
 
 def _key(

@@ -55,7 +55,7 @@ def features_of(
     """Return the hidden states before each self-attention of one pass."""
     with patch.capturing() as captured:
         unet(noised, timestep, null_embeds, return_dict=False, **conditions)
-        return tuple(captured[index] for index in range(len(patch.layers)))
+    return tuple(captured[index] for index in range(len(patch.layers)))
 
 
 def noised_input(

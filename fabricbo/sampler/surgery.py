@@ -46,6 +46,10 @@ class Injection:
     `schedule.level_weights`)."""
 
 
+class _AllCaptured(Exception):  # noqa: N818  no error
+    """Ends a pass of which only hidden states are wanted."""
+
+
 @dataclass
 class UNetPatch:
     """What a patched U-Net is to do in its next pass."""
@@ -56,12 +60,25 @@ class UNetPatch:
 
     @contextmanager
     def capturing(self) -> Iterator[Mapping[int, Hidden]]:
-        """Record the hidden states before each self-attention, by layer; inject nothing."""
+        """Record the hidden states before each self-attention, by layer; inject nothing.
+
+        The pass inside the `with` ends where all are recorded: nobody needs what it would predict.
+        """
         saved, self.injections, self.captured = self.injections, (), {}
         try:
             yield self.captured
+        except _AllCaptured:
+            pass
         finally:
             self.injections, self.captured = saved, None
+
+    def capture(self, layer: int, hidden: Tensor) -> None:
+        """Record hidden states, if that is what the pass is for."""
+        if self.captured is None:
+            return
+        self.captured[layer] = hidden.detach()
+        if len(self.captured) == len(self.layers):
+            raise _AllCaptured
 
     @torch.no_grad()
     def projected(self, features: Features) -> Features:
@@ -140,8 +157,7 @@ class _FeedbackProcessor:
             )
             return result
 
-        if self._patch.captured is not None:
-            self._patch.captured[self._index] = hidden_states.detach()
+        self._patch.capture(self._index, hidden_states)
         active = [part for i in self._patch.injections if (part := self._part(attn, i)).references]
         if not active:
             return original(hidden_states)
