@@ -4,12 +4,14 @@
     python -m experiments.bench_sampler --references 2,8 --images 1 --json
     python -m experiments.bench_sampler --smoke
 
-One guided evaluation of a U-Net with random parameters, by number of references (half liked, half
-disliked) and of images. `cold` meets its references for the first time, `warm` has met them at this
-step before, as all trials of a study after the first do; `authors` is what the FABRIC authors'
-implementation computes, written anew here. All see the same inputs, and their results are compared
-before anything is timed. Seconds are medians; memory is the most that an evaluation holds at once
-besides the U-Net, what is kept from one to the next (`warm`) included.
+One guided evaluation of a U-Net with random parameters (the mean of two, at the first two denoising
+steps), by number of references (half liked, half disliked) and of images. `cold` meets its
+references for the first time, `warm` has met them at these steps before, as all trials of a study
+after the first do; `authors` is what the FABRIC authors' implementation computes, written anew
+here. All see the same inputs, and their results are compared before anything is timed. Seconds are
+medians, of processor time on a CPU, since other work takes a share of the clock; memory is the most
+that an evaluation holds at once besides the U-Net, what is kept from one to the next (`warm`)
+included.
 """
 
 import argparse
@@ -24,7 +26,7 @@ from torch import Tensor
 
 from experiments.sampler_speed.cost import peak_bytes, side_by_side
 from experiments.sampler_speed.unet import random_unet
-from experiments.sampler_speed.ways import Cell, Ways
+from experiments.sampler_speed.ways import EVALUATIONS, Cell, Ways
 
 NAMES = ("plain", "cold", "warm", "authors")
 
@@ -53,7 +55,8 @@ def measure(ways: Ways, cell: Cell, rounds: int) -> Row:
     """
     several = {name: getattr(ways, name) for name in NAMES}
     _check(ways)
-    seconds = side_by_side(several, rounds)
+    both = side_by_side(several, rounds)
+    seconds = {name: found / EVALUATIONS for name, found in both.items()}
     held = {"warm": ways.held}
     weighed = {
         f"{name}_bytes": peak_bytes(way) + held.get(name, 0) for name, way in several.items()
@@ -112,7 +115,9 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
-    unet = random_unet("tiny" if options.smoke else "sd15", 16 if options.smoke else 32, device)
+    unet = random_unet(
+        "tiny" if options.smoke else "sd15", 16 if options.smoke else options.size, device
+    )
     rows = []
     for images in options.images:
         for references in options.references:
@@ -138,6 +143,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--references", type=numbers, default=[1, 2, 4, 8, 16])
     parser.add_argument("--images", type=numbers, default=[1, 4])
     parser.add_argument("--rounds", type=int, default=5, help="each way is timed so often")
+    parser.add_argument("--size", type=int, default=32, help="of the latents: 64 for 512 pixels")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--cpu", action="store_true", help="even where there is a GPU")
     parser.add_argument("--figure", type=Path, help="draw cost by references into this file")

@@ -1,4 +1,8 @@
-"""The ways that are compared: each evaluates a U-Net once, guided, with the same inputs."""
+"""The ways that are compared: each evaluates a U-Net, guided, with the same inputs.
+
+Each does so at the first two denoising steps of a run, since ours runs a reference for two steps at
+once.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +19,8 @@ from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent
 from fabricbo.sampler.noise import fixed_noise
 
 STEPS = 20
+EVALUATIONS = 2
+"""Of each way, at as many denoising steps."""
 WEIGHT = 0.8
 _PLENTY = 64 * 2**30  # bytes
 
@@ -46,8 +52,12 @@ class Ways:
     def plain(self) -> Tensor:
         """No feedback."""
         latents = torch.cat([self._latents] * 2)
-        found: Tensor = self._unet(latents, self._timestep(), self._prompt, return_dict=False)[0]
-        return found
+        return torch.cat(
+            [
+                self._unet(latents, timestep, self._prompt, return_dict=False)[0]
+                for timestep in self._timesteps()
+            ]
+        )
 
     def cold(self) -> Tensor:
         """Ours, meeting its references for the first time."""
@@ -64,7 +74,9 @@ class Ways:
 
     def authors(self) -> Tensor:
         """As the authors' implementation does."""
-        t = self._timestep()
+        return torch.cat([self._authors_at(timestep) for timestep in self._timesteps()])
+
+    def _authors_at(self, t: Tensor) -> Tensor:
         noised = [self._noised(i, t) for i in range(len(self._clean))]
         empty = self._latents[:0]
         return authors_evaluation(
@@ -102,10 +114,10 @@ class Ways:
         with feedback(self._unet, self._scheduler, params, inputs):
             return self.plain()
 
-    def _timestep(self) -> Tensor:
+    def _timesteps(self) -> Tensor:
         """Begin a run anew, so that the next pass is its first step."""
         self._scheduler.set_timesteps(STEPS)
-        first: Tensor = self._scheduler.timesteps[0]
+        first: Tensor = self._scheduler.timesteps[:EVALUATIONS]
         return first
 
     def _noised(self, index: int, timestep: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ references are neither copied nor repeated for each image.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,18 +45,19 @@ def weighted_attention(
     query: Float[Tensor, "batch heads tokens channels"],
     key: Float[Tensor, "batch heads tokens channels"],
     value: Float[Tensor, "batch heads tokens channels"],
-    references: Sequence[ReferenceTokens],
+    references: Iterable[ReferenceTokens],
     form: Form | None = None,
 ) -> Float[Tensor, "batch heads tokens channels"]:
     """Attend to own tokens with weight 1 and to those of references with their feedback weights.
 
     Args:
-        references: at least one.
+        references: at least one; `merged` asks for one after the other, and keeps none.
         form: how it is computed; None takes what suits device and size (see `best_form`).
     """
     form = form or best_form(query)
     if form == "merged":
         return _merged(query, key, value, references)
+    references = list(references)
     batch = query.shape[0]
     keys = torch.cat([key, *(r.key.expand(batch, -1, -1, -1) for r in references)], dim=2)
     values = torch.cat([value, *(r.value.expand(batch, -1, -1, -1) for r in references)], dim=2)
@@ -114,7 +115,7 @@ def _widened(
 
 
 def _merged(
-    query: Tensor, key: Tensor, value: Tensor, references: Sequence[ReferenceTokens]
+    query: Tensor, key: Tensor, value: Tensor, references: Iterable[ReferenceTokens]
 ) -> Tensor:
     found, mass = _with_mass(query, key, value)
     for reference in references:

@@ -31,6 +31,12 @@ class FeedbackInputs:
     noise: ReferenceNoise = fixed_noise
     cache: FeatureCache = field(default_factory=FeatureCache)
     """Belongs to the checkpoint; share it between calls."""
+    levels: frozenset[int] | None = None
+    """U-Net levels that feedback acts at: 0 is the outermost, the number of down blocks the
+    bottleneck; None: all. Common to the images of a batch, as is the next."""
+    lean: bool = False
+    """Whether references are attended to one after the other, as keys and values only when their
+    turn comes: the same images up to rounding, in less memory and more time."""
     null_added: Mapping[str, Tensor] = field(default_factory=dict)
     """Added conditions of the empty prompt, where the U-Net wants some (SDXL: `text_embeds`,
     `1 channels`)."""

@@ -5,7 +5,7 @@ puts the very objects it found back, also after an exception. As long as nothing
 injected, the processors found do all the work, on the very tensors they would have got.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from diffusers.models.attention import BasicTransformerBlock
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fabricbo.sampler.attention import ReferenceTokens, weighted_attention
+from fabricbo.sampler.attention import Form, ReferenceTokens, weighted_attention
 
 Hidden = Float[Tensor, "1 _ _"]
 """Hidden states of a reference before one self-attention, `1 tokens channels`."""
@@ -57,6 +57,8 @@ class UNetPatch:
     layers: Sequence["_Layer"]
     injections: Sequence[Injection] = ()
     captured: dict[int, Hidden] | None = None
+    lean: bool = False
+    """Whether references are attended to one after the other."""
 
     @contextmanager
     def capturing(self) -> Iterator[Mapping[int, Hidden]]:
@@ -100,9 +102,16 @@ class UNetPatch:
 
 
 @contextmanager
-def patched(unet: UNet2DConditionModel) -> Iterator[UNetPatch]:
-    """Open a U-Net's self-attentions for reading and injection; restore them on leaving."""
-    patch = UNetPatch(_self_attentions(unet))
+def patched(
+    unet: UNet2DConditionModel, levels: Collection[int] | None = None
+) -> Iterator[UNetPatch]:
+    """Open a U-Net's self-attentions for reading and injection; restore them on leaving.
+
+    Args:
+        levels: those whose self-attentions are opened; None: all.
+    """
+    layers = _self_attentions(unet)
+    patch = UNetPatch([one for one in layers if levels is None or one.level in levels])
     originals = [layer.attention.processor for layer in patch.layers]
     try:
         for index, (layer, original) in enumerate(zip(patch.layers, originals, strict=True)):
@@ -119,6 +128,11 @@ class _Layer:
     """A self-attention, diffusers' `Attention`."""
     level: int
     """0 for the outermost blocks, the number of down blocks for the bottleneck."""
+
+
+def levels_of(unet: UNet2DConditionModel) -> frozenset[int]:
+    """Return the levels that have self-attentions."""
+    return frozenset(layer.level for layer in _self_attentions(unet))
 
 
 def _self_attentions(unet: UNet2DConditionModel) -> list[_Layer]:
@@ -158,24 +172,21 @@ class _FeedbackProcessor:
             return result
 
         self._patch.capture(self._index, hidden_states)
-        active = [part for i in self._patch.injections if (part := self._part(attn, i)).references]
+        active = [part for i in self._patch.injections if (part := self._part(i)).references]
         if not active:
             return original(hidden_states)
         if attention_mask is not None:
             raise NotImplementedError("feedback in a self-attention that has a mask of its own")
-        return _by_rows(attn, hidden_states, active, original)
+        return _by_rows(attn, hidden_states, active, original, lean=self._patch.lean)
 
-    def _part(self, attn: Any, injection: Injection) -> "_Part":
+    def _part(self, injection: Injection) -> "_Part":
         level = self._patch.layers[self._index].level
         weighted = [
             (features[self._index], weights[level])
             for features, weights in zip(injection.features, injection.level_weights, strict=True)
             if weights[level] > 0
         ]
-        tokens = [(_project(attn, features), weight) for features, weight in weighted]
-        return _Part(
-            injection.rows, [ReferenceTokens(t.key, t.value, weight) for t, weight in tokens]
-        )
+        return _Part(injection.rows, weighted)
 
 
 @dataclass(frozen=True)
@@ -183,7 +194,8 @@ class _Part:
     """What some rows attend to in one layer, besides themselves."""
 
     rows: slice
-    references: Sequence[ReferenceTokens]
+    references: Sequence[tuple[Hidden | Projected, float]]
+    """With their feedback weights."""
 
 
 def _by_rows(
@@ -191,13 +203,15 @@ def _by_rows(
     hidden_states: Float[Tensor, "batch tokens channels"],
     active: Sequence[_Part],
     original: Callable[[Tensor], Tensor],
+    *,
+    lean: bool,
 ) -> Float[Tensor, "batch tokens channels"]:
     """Compute each group of rows with its own references, the rest as it would have been."""
     done, found = 0, []
     for part in sorted(active, key=lambda part: part.rows.start):
         if done < part.rows.start:
             found.append(original(hidden_states[done : part.rows.start]))
-        found.append(_attend(attn, hidden_states[part.rows], part.references))
+        found.append(_attend(attn, hidden_states[part.rows], part.references, lean=lean))
         done = part.rows.stop
     if done < hidden_states.shape[0]:
         found.append(original(hidden_states[done:]))
@@ -207,14 +221,23 @@ def _by_rows(
 def _attend(
     attn: Any,
     hidden_states: Float[Tensor, "batch tokens channels"],
-    references: Sequence[ReferenceTokens],
+    references: Sequence[tuple[Hidden | Projected, float]],
+    *,
+    lean: bool,
 ) -> Float[Tensor, "batch tokens channels"]:
     """Run diffusers' `Attention` with reference tokens; LoRA layers inside it apply to them too."""
     query = _heads(attn, attn.to_q(hidden_states), attn.norm_q)
     own = _project(attn, hidden_states)
-    mixed = weighted_attention(query, own.key, own.value, references)
+    tokens = (_tokens(attn, features, weight) for features, weight in references)
+    form: Form | None = "merged" if lean else None
+    mixed = weighted_attention(query, own.key, own.value, tokens, form)
     out: Tensor = attn.to_out[0](mixed.transpose(1, 2).flatten(2))
     return attn.to_out[1](out) / attn.rescale_output_factor  # type: ignore[no-any-return]
+
+
+def _tokens(attn: Any, features: Tensor | Projected, weight: float) -> ReferenceTokens:
+    found = _project(attn, features)
+    return ReferenceTokens(found.key, found.value, weight)
 
 
 def _project(attn: Any, features: Tensor | Projected) -> Projected:
