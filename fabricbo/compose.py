@@ -316,6 +316,7 @@ def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:
         images_at_once=settings.checkpoint.images_at_once,
         lean=settings.checkpoint.lean,
         feedback_levels=settings.checkpoint.feedback_levels,
+        merge_tokens=settings.checkpoint.merge_tokens,
     )
     sampler = FabricSampler(load_pipeline(checkpoint), options)
     on_cpu = sampler.pipeline.device.type == "cpu"

@@ -93,6 +93,25 @@ def test_no_image_at_once_is_refused() -> None:
         SamplerOptions(images_at_once=0)
 
 
+def test_merging_tokens_keeps_less_and_changes_images_a_little(pipeline: Any) -> None:
+    usual, merging = (
+        FabricSampler(pipeline, SamplerOptions(merge_tokens=share)) for share in (0.0, 0.5)
+    )
+    found, expected = (pixels(s(STRONG, "a cat", [1, 2])) for s in (merging, usual))
+    none = pixels(FabricSampler(pipeline)(action((), ()), "a cat", [1, 2]))
+    assert 0 < np.abs(found - expected).mean() < np.abs(found - none).mean()
+    assert merging.cache.bytes_held < 0.6 * usual.cache.bytes_held
+    assert np.array_equal(pixels(merging(STRONG, "a cat", [1, 2])), found)
+    lean = FabricSampler(pipeline, SamplerOptions(merge_tokens=0.5, lean=True))
+    assert np.abs(pixels(lean(STRONG, "a cat", [1, 2])) - found).max() <= 1
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.6])
+def test_shares_that_cannot_be_merged_are_refused(share: float) -> None:
+    with pytest.raises(ValueError, match=r"merge_tokens must be between 0 and 0\.5"):
+        SamplerOptions(merge_tokens=share)
+
+
 def test_nothing_of_a_reference_pass_outlives_it(pipeline: Any) -> None:
     import gc
     import weakref

@@ -107,17 +107,17 @@ def shared_feedback(
         shares: at least one, in the order of the images in the batch.
 
     Raises:
-        ValueError: guidance scale, denoising steps, `levels` or `lean` differ, or as for
+        ValueError: guidance scale, denoising steps, `levels`, `lean` or `merge` differ, or as for
             `feedback`.
     """
     for share in shares:
         check_unet(unet, share.inputs)
     if len({share.params.batch_settings for share in shares}) != 1:
         raise ValueError("images of one batch need one guidance scale and number of steps")
-    ways = {(share.inputs.levels, share.inputs.lean) for share in shares}
+    ways = {(share.inputs.levels, share.inputs.lean, share.inputs.merge) for share in shares}
     if len(ways) != 1:
-        raise ValueError("images of one batch need the same levels and lean")
-    ((levels, lean),) = ways
+        raise ValueError("images of one batch need the same levels, lean and merge")
+    ((levels, lean, _),) = ways
     with patched(unet, levels) as patch:
         patch.lean = lean
         hook = FeedbackHook(patch, unet, scheduler, shares)

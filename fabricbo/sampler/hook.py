@@ -25,7 +25,7 @@ from fabricbo.sampler.schedule import (
     level_weights,
     liked_pair,
 )
-from fabricbo.sampler.surgery import Features, Injection, UNetPatch
+from fabricbo.sampler.surgery import Features, Injection, UNetPatch, merged
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ class FeedbackHook:
         self._count(timestep)
         passing = Pass(self._step, timestep, kwargs, self._guided)
         if wanted := self._wanted(self._step, rows):
-            rest = (self._schedule, passing.distinct, wanted[0].inputs.levels)
+            given = wanted[0].inputs
+            rest = (self._schedule, passing.distinct, given.levels, given.merge)
             self._patch.injections = [self._injection(w, passing, rest) for w in wanted]
             self._prefetch(rows, rest)
 
@@ -175,6 +176,8 @@ class FeedbackHook:
             self._in_reference_pass = False
 
     def _finished(self, wanted: _Wanted, found: Features) -> Features:
+        if wanted.inputs.merge > 0:
+            found = merged(found, wanted.inputs.merge)
         may = not self._patch.lean and self._may_project(wanted, found)
         return self._patch.projected(found) if may else found
 

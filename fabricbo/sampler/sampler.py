@@ -18,6 +18,7 @@ from fabricbo.sampler.environment import environment_of
 from fabricbo.sampler.features import FeatureCache
 from fabricbo.sampler.feedback import check_levels, check_unet, shared_feedback
 from fabricbo.sampler.inputs import FeedbackInputs, Share
+from fabricbo.sampler.merging import MOST
 from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
 from fabricbo.sampler.prompts import drop_words
 from fabricbo.sampler.references import ReferenceEncoder, ReferenceFit
@@ -33,8 +34,8 @@ class SamplerOptions:
     """What is common to all images of a study besides the action.
 
     Raises:
-        ValueError: a size that is not a positive multiple of 8, no image at once, or an unknown
-            choice.
+        ValueError: a size that is not a positive multiple of 8, no image at once, too large a
+            share, or an unknown choice.
     """
 
     negative_prompt: str = ""
@@ -57,6 +58,9 @@ class SamplerOptions:
     feedback_levels: tuple[int, ...] | None = None
     """U-Net levels that feedback acts at, 0 the outermost, the number of down blocks the
     bottleneck; None: all, as in the paper."""
+    merge_tokens: float = 0.0
+    """Share of each reference's tokens that are merged into others like them, 0 to 0.5 (arXiv
+    2303.17604): less memory and time, other images."""
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
@@ -69,6 +73,8 @@ class SamplerOptions:
             raise ValueError(f"reference_fit must be stretch or crop, got {self.reference_fit}")
         if self.images_at_once is not None and self.images_at_once < 1:
             raise ValueError(f"images_at_once must be at least 1, got {self.images_at_once}")
+        if not 0 <= self.merge_tokens <= MOST:
+            raise ValueError(f"merge_tokens must be between 0 and {MOST}, got {self.merge_tokens}")
 
 
 class FabricSampler:
@@ -207,6 +213,7 @@ class FabricSampler:
             if self.options.feedback_levels is None
             else frozenset(self.options.feedback_levels),
             lean=self.options.lean,
+            merge=self.options.merge_tokens,
         )
 
     @property

@@ -7,7 +7,7 @@ injected, the processors found do all the work, on the very tensors they would h
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,9 +17,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fabricbo.sampler.attention import Form, ReferenceTokens, weighted_attention
+from fabricbo.sampler.merging import merge_alike
 
 Hidden = Float[Tensor, "1 _ _"]
 """Hidden states of a reference before one self-attention, `1 tokens channels`."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The same, tokens that are alike merged."""
+
+    hidden: Hidden
+    log_sizes: Float[Tensor, " tokens"]
+    """Of how many tokens each is the mean, as a logarithm."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +38,12 @@ class Projected:
 
     key: Float[Tensor, "rows heads tokens head_channels"]
     value: Float[Tensor, "rows heads tokens head_channels"]
+    log_sizes: Float[Tensor, " tokens"] | None = None
 
 
-Features = tuple[Hidden | Projected, ...]
+Feature = Hidden | Merged | Projected
+"""What one reference offers in one layer."""
+Features = tuple[Feature, ...]
 """What one reference offers, in the order of the layers, which differ in tokens and channels."""
 
 
@@ -99,6 +112,18 @@ class UNetPatch:
             yield
         finally:
             self.injections = ()
+
+
+def merged(features: Features, share: float) -> Features:
+    """Merge a share of the tokens of each layer into others that are like them."""
+    return tuple(_merged(found, share) for found in features)
+
+
+def _merged(found: Feature, share: float) -> Feature:
+    if not isinstance(found, Tensor):
+        return found
+    hidden, sizes = merge_alike(found, share)
+    return Merged(hidden, sizes.log())
 
 
 @contextmanager
@@ -194,7 +219,7 @@ class _Part:
     """What some rows attend to in one layer, besides themselves."""
 
     rows: slice
-    references: Sequence[tuple[Hidden | Projected, float]]
+    references: Sequence[tuple[Feature, float]]
     """With their feedback weights."""
 
 
@@ -221,7 +246,7 @@ def _by_rows(
 def _attend(
     attn: Any,
     hidden_states: Float[Tensor, "batch tokens channels"],
-    references: Sequence[tuple[Hidden | Projected, float]],
+    references: Sequence[tuple[Feature, float]],
     *,
     lean: bool,
 ) -> Float[Tensor, "batch tokens channels"]:
@@ -235,14 +260,16 @@ def _attend(
     return attn.to_out[1](out) / attn.rescale_output_factor  # type: ignore[no-any-return]
 
 
-def _tokens(attn: Any, features: Tensor | Projected, weight: float) -> ReferenceTokens:
+def _tokens(attn: Any, features: Tensor | Merged | Projected, weight: float) -> ReferenceTokens:
     found = _project(attn, features)
-    return ReferenceTokens(found.key, found.value, weight)
+    return ReferenceTokens(found.key, found.value, weight, found.log_sizes)
 
 
-def _project(attn: Any, features: Tensor | Projected) -> Projected:
+def _project(attn: Any, features: Tensor | Merged | Projected) -> Projected:
     if isinstance(features, Projected):
         return features
+    if isinstance(features, Merged):
+        return replace(_project(attn, features.hidden), log_sizes=features.log_sizes)
     return Projected(
         _heads(attn, attn.to_k(features), attn.norm_k), _heads(attn, attn.to_v(features), None)
     )

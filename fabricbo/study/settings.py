@@ -56,6 +56,9 @@ class CheckpointSettings(CheckedSettings):
     feedback_levels: Annotated[tuple[int, ...], Strict(False)] | None = None
     """U-Net levels that feedback acts at, 0 the outermost, the number of down blocks the
     bottleneck; None: all, as in the paper."""
+    merge_tokens: float = Field(default=0.0, ge=0, le=0.5)
+    """Share of each reference's tokens that are merged into others like them: less memory and
+    time, other images."""
     width: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
     """Pixels; the checkpoint's own size unless given."""
     height: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
