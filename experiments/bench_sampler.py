@@ -2,6 +2,7 @@
 
     python -m experiments.bench_sampler                    # Stable Diffusion 1.5's size
     python -m experiments.bench_sampler --references 2,8 --images 1 --json
+    python -m experiments.bench_sampler --operations       # what each needs, nothing is computed
     python -m experiments.bench_sampler --smoke
 
 One guided evaluation of a U-Net with random parameters (the mean of two, at the first two denoising
@@ -24,7 +25,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from experiments.sampler_speed.cost import peak_bytes, side_by_side
+from experiments.sampler_speed.cost import operations, peak_bytes, side_by_side
 from experiments.sampler_speed.unet import random_unet
 from experiments.sampler_speed.ways import EVALUATIONS, Cell, Ways
 
@@ -88,6 +89,23 @@ def table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def operations_table(size: int, cells: Sequence[Cell]) -> list[str]:
+    """Return billions of multiplications and additions of an evaluation, as a table."""
+    unet = random_unet("sd15", size, "meta")
+    lines = [
+        f"| references | images | {' | '.join(NAMES)} | cold / authors |",
+        f"|{'---|' * (len(NAMES) + 3)}",
+    ]
+    for cell in cells:
+        ways = Ways(unet, cell)
+        ways.warm()  # so that the next time it is
+        found = {name: operations(getattr(ways, name)) / EVALUATIONS for name in NAMES}
+        numbers = " | ".join(f"{number:.0f}" for number in found.values())
+        ratio = found["cold"] / found["authors"]
+        lines.append(f"| {cell.references} | {cell.images} | {numbers} | {ratio:.2f} |")
+    return lines
+
+
 def figure(rows: Sequence[Row], file: Path) -> None:
     """Draw cost against the number of references, for one image."""
     import matplotlib.pyplot as plt
@@ -113,17 +131,19 @@ def figure(rows: Sequence[Row], file: Path) -> None:
 def main() -> None:
     """Parse the command line, measure, print."""
     options = _options()
+    cells = [Cell(several, images) for images in options.images for several in options.references]
+    if options.operations:
+        print("\n".join(operations_table(options.size, cells)))
+        return
     torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
     unet = random_unet(
         "tiny" if options.smoke else "sd15", 16 if options.smoke else options.size, device
     )
     rows = []
-    for images in options.images:
-        for references in options.references:
-            cell = Cell(references, images)
-            rows.append(measure(Ways(unet, cell), cell, options.rounds))
-            print(table(rows)[-1], file=sys.stderr)
+    for cell in cells:
+        rows.append(measure(Ways(unet, cell), cell, options.rounds))
+        print(table(rows)[-1], file=sys.stderr)
     if options.figure:
         figure(rows, options.figure)
     if options.json:
@@ -147,6 +167,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--cpu", action="store_true", help="even where there is a GPU")
     parser.add_argument("--figure", type=Path, help="draw cost by references into this file")
+    parser.add_argument("--operations", action="store_true", help="count, and time nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--smoke", action="store_true", help="a small U-Net, two cells")
     options = parser.parse_args()

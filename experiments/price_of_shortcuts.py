@@ -5,9 +5,9 @@
 
 Two liked references and a prompt that names another object, the hand settings otherwise, the same
 seeds for all. `alike` is the mean similarity to the references with its standard error, `differs`
-the mean difference from the usual feedback's pixels (levels of 255). Half of the images are drawn when
-the references are new (`cold`), half when they are known (`warm`): processor seconds an image. `MB` is
-what the cache holds then.
+the mean difference from the usual feedback's pixels (levels of 255). Half of the images are drawn
+when the references are new (`cold`), half when they are known (`warm`): processor seconds an image.
+`MB` is what the cache holds then.
 """
 
 import argparse

@@ -76,7 +76,7 @@ def _replaced(unet: UNet2DConditionModel, passing: _Pass) -> Iterator[None]:
 def _forward(attention: Any, index: int, passing: _Pass, before: Callable[..., Tensor]) -> Any:
     def forward(hidden_states: Tensor, *arguments: Any, **options: Any) -> Tensor:
         if passing.reading:
-            passing.hidden[index] = hidden_states.cpu()
+            passing.hidden[index] = hidden_states if hidden_states.is_meta else hidden_states.cpu()
             return before(hidden_states, *arguments, **options)
         states = passing.hidden[index].to(hidden_states.device)
         halves = (states[: passing.disliked], states[passing.disliked :])

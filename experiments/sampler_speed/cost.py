@@ -7,6 +7,7 @@ from statistics import median
 import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
 Way = Callable[[], Tensor]
 
@@ -33,6 +34,14 @@ def _timed(way: Way) -> float:
 def _finish() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+
+
+def operations(way: Way) -> float:
+    """Return how many multiplications with an addition each a way needs, in billions (U-Nets on the
+    device `meta`, which computes nothing)."""
+    with FlopCounterMode(display=False) as counter:
+        way()
+    return counter.get_total_flops() / 2e9
 
 
 def peak_bytes(way: Way) -> int:

@@ -56,11 +56,10 @@ def passes_together(scheduler: Any, inputs: FeedbackInputs, passing: Pass) -> Se
     Which they are depends on the step alone, whether or not feedback acts at the others. A
     scheduler of second order scales its inputs by what it did before, so there each step is alone.
     """
-    times, step = scheduler.timesteps, passing.step
-    known = step < len(times) and bool(times[step] == passing.timestep)
-    if not known or scheduler.order != 1 or inputs.noise not in ANY_STEP:
+    if not _can_stand(scheduler, passing) or inputs.noise not in ANY_STEP:
         return [passing]
-    first = step - step % STEPS_TOGETHER
+    times = scheduler.timesteps
+    first = passing.step - passing.step % STEPS_TOGETHER
     steps = range(first, min(first + STEPS_TOGETHER, len(times)))
     return [replace(passing, step=step, timestep=times[step]) for step in steps]
 
@@ -123,13 +122,20 @@ def noised_input(
     clean = reference.latents
     noise = inputs.noise(reference.id, passing.step, clean.shape)
     t = torch.as_tensor(passing.timestep, device=clean.device)
-    if scheduler.order == 1:
+    if _can_stand(scheduler, passing):
         scheduler = _standing_at(scheduler, passing.step)
     noised = scheduler.add_noise(clean, noise.to(clean), t.reshape(1))
     noised = scheduler.scale_model_input(noised, passing.timestep)
     if channels == 2 * clean.shape[1] + 1:
         return torch.cat([noised, torch.zeros_like(clean[:, :1]), clean], dim=1)
     return noised  # type: ignore[no-any-return]
+
+
+def _can_stand(scheduler: Any, passing: Pass) -> bool:
+    """Tell whether what a U-Net is shown at a pass follows from its step, whatever came before."""
+    times, step = scheduler.timesteps, passing.step
+    known = step < len(times) and bool(times[step] == passing.timestep)
+    return known and scheduler.order == 1
 
 
 def _standing_at(scheduler: Any, step: int) -> Any:
