@@ -89,9 +89,9 @@ def table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def operations_table(size: int, cells: Sequence[Cell]) -> list[str]:
+def operations_table(kind: str, size: int, cells: Sequence[Cell]) -> list[str]:
     """Return billions of multiplications and additions of an evaluation, as a table."""
-    unet = random_unet("sd15", size, "meta")
+    unet = random_unet(kind, size, "meta")
     lines = [
         f"| references | images | {' | '.join(NAMES)} | cold / authors |",
         f"|{'---|' * (len(NAMES) + 3)}",
@@ -100,7 +100,7 @@ def operations_table(size: int, cells: Sequence[Cell]) -> list[str]:
         ways = Ways(unet, cell)
         ways.warm()  # so that the next time it is
         found = {name: operations(getattr(ways, name)) / EVALUATIONS for name in NAMES}
-        numbers = " | ".join(f"{number:.0f}" for number in found.values())
+        numbers = " | ".join(f"{number:.4g}" for number in found.values())
         ratio = found["cold"] / found["authors"]
         lines.append(f"| {cell.references} | {cell.images} | {numbers} | {ratio:.2f} |")
     return lines
@@ -132,14 +132,13 @@ def main() -> None:
     """Parse the command line, measure, print."""
     options = _options()
     cells = [Cell(several, images) for images in options.images for several in options.references]
+    kind, size = ("tiny", 16) if options.smoke else ("sd15", options.size)
     if options.operations:
-        print("\n".join(operations_table(options.size, cells)))
+        print("\n".join(operations_table(kind, size, cells)))
         return
     torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
-    unet = random_unet(
-        "tiny" if options.smoke else "sd15", 16 if options.smoke else options.size, device
-    )
+    unet = random_unet(kind, size, device)
     rows = []
     for cell in cells:
         rows.append(measure(Ways(unet, cell), cell, options.rounds))
