@@ -13,7 +13,7 @@ run after run.
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from fabricbo.sampler.surgery import Feature, Features
+from fabricbo.sampler.surgery import Features
 
 _SHARES = {"cuda": 0.5, "cpu": 0.25}
 """Of the memory that is free when the first features come; others work in a host's memory, too."""
@@ -244,26 +244,17 @@ def _to_host(features: Features) -> Features:
 
 
 def _mapped(features: Features, change: Callable[[Tensor], Tensor]) -> Features:
-    return tuple(_mapped_layer(layer, change) for layer in features)
-
-
-def _mapped_layer(layer: Feature, change: Callable[[Tensor], Tensor]) -> Feature:
-    if isinstance(layer, Tensor):
-        return change(layer)
-    named = {field.name: getattr(layer, field.name) for field in fields(layer)}
-    changed = {name: change(tensor) for name, tensor in named.items() if tensor is not None}
-    return replace(layer, **changed)
+    return tuple(
+        change(layer) if isinstance(layer, Tensor) else layer.mapped(change) for layer in features
+    )
 
 
 def _tensors(features: Features) -> Sequence[Tensor]:
-    return [tensor for layer in features for tensor in _tensors_of(layer)]
-
-
-def _tensors_of(layer: Feature) -> Sequence[Tensor]:
-    if isinstance(layer, Tensor):
-        return [layer]
-    found = (getattr(layer, field.name) for field in fields(layer))
-    return [tensor for tensor in found if tensor is not None]
+    return [
+        tensor
+        for layer in features
+        for tensor in ([layer] if isinstance(layer, Tensor) else layer.tensors)
+    ]
 
 
 def size_of(features: Features) -> int:

@@ -31,6 +31,9 @@ class FeedbackInputs:
     noise: ReferenceNoise = fixed_noise
     cache: FeatureCache = field(default_factory=FeatureCache)
     """Belongs to the checkpoint; share it between calls."""
+    null_added: Mapping[str, Tensor] = field(default_factory=dict)
+    """Added conditions of the empty prompt, where the U-Net wants some (SDXL: `text_embeds`,
+    `1 channels`)."""
     levels: frozenset[int] | None = None
     """U-Net levels that feedback acts at: 0 is the outermost, the number of down blocks the
     bottleneck; None: all. Common to the images of a batch, as are the next two."""
@@ -40,9 +43,6 @@ class FeedbackInputs:
     merge: float = 0.0
     """Share of each reference's tokens that are merged into others like them, at most
     `merging.MOST`."""
-    null_added: Mapping[str, Tensor] = field(default_factory=dict)
-    """Added conditions of the empty prompt, where the U-Net wants some (SDXL: `text_embeds`,
-    `1 channels`)."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,15 @@ class Merged:
     log_sizes: Float[Tensor, " tokens"]
     """Of how many tokens each is the mean, as a logarithm."""
 
+    @property
+    def tensors(self) -> Sequence[Tensor]:
+        """All that it holds."""
+        return [self.hidden, self.log_sizes]
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "Merged":
+        """Return the same, each tensor changed."""
+        return Merged(change(self.hidden), change(self.log_sizes))
+
 
 @dataclass(frozen=True)
 class Projected:
@@ -39,6 +48,17 @@ class Projected:
     key: Float[Tensor, "rows heads tokens head_channels"]
     value: Float[Tensor, "rows heads tokens head_channels"]
     log_sizes: Float[Tensor, " tokens"] | None = None
+
+    @property
+    def tensors(self) -> Sequence[Tensor]:
+        """All that it holds."""
+        more = [] if self.log_sizes is None else [self.log_sizes]
+        return [self.key, self.value, *more]
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "Projected":
+        """Return the same, each tensor changed."""
+        sizes = None if self.log_sizes is None else change(self.log_sizes)
+        return Projected(change(self.key), change(self.value), sizes)
 
 
 Feature = Hidden | Merged | Projected
