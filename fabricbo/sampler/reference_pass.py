@@ -20,8 +20,9 @@ from fabricbo.sampler.noise import ANY_STEP
 from fabricbo.sampler.surgery import Features, UNetPatch
 
 STEPS_TOGETHER = 2
-"""A batch of two takes less than two rows alone, four hardly less (docs/performance.md). A
-guided pass has two rows, too, so the most that is held at once stays what it was."""
+"""A row takes less in a batch of two than alone, and still less in one of four (docs/performance.md).
+But four hold more at once than a guided pass of one image, and run more steps that are outside of
+a window."""
 
 
 @dataclass(frozen=True)
