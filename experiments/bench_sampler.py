@@ -2,14 +2,17 @@
 
     python -m experiments.bench_sampler                    # Stable Diffusion 1.5's size
     python -m experiments.bench_sampler --references 2,8 --images 1 --json
+    python -m experiments.bench_sampler --operations       # what each needs, nothing is computed
     python -m experiments.bench_sampler --smoke
 
-One guided evaluation of a U-Net with random parameters, by number of references (half liked, half
-disliked) and of images. `cold` meets its references for the first time, `warm` has met them at this
-step before, as all trials of a study after the first do; `authors` is what the FABRIC authors'
+One guided evaluation of a U-Net with random parameters (the mean of two, at the first two denoising
+steps), by number of references (half liked, half disliked) and of images. `cold` meets its
+references for the first time, `warm` has met them at these steps before, as all trials of a study
+after the first do; `lean` is `warm` with that option; `authors` is what the FABRIC authors'
 implementation computes, written anew here. All see the same inputs, and their results are compared
-before anything is timed. Seconds are medians; memory is the most that an evaluation holds at once
-besides the U-Net, what is kept from one to the next (`warm`) included.
+before anything is timed. Seconds are medians, of processor time on a CPU, since other work takes a
+share of the clock; memory is the most that an evaluation holds at once besides the U-Net, what is
+kept from one to the next (`warm`, `lean`) included.
 """
 
 import argparse
@@ -22,11 +25,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from experiments.sampler_speed.cost import peak_bytes, side_by_side
+from experiments.sampler_speed.cost import operations, peak_bytes, side_by_side
 from experiments.sampler_speed.unet import random_unet
-from experiments.sampler_speed.ways import Cell, Ways
+from experiments.sampler_speed.ways import EVALUATIONS, Cell, Ways
 
-NAMES = ("plain", "cold", "warm", "authors")
+NAMES = ("plain", "cold", "warm", "lean", "authors")
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,12 @@ class Row:
     plain: float
     cold: float
     warm: float
+    lean: float
     authors: float
     plain_bytes: int
     cold_bytes: int
     warm_bytes: int
+    lean_bytes: int
     authors_bytes: int
 
 
@@ -53,8 +58,9 @@ def measure(ways: Ways, cell: Cell, rounds: int) -> Row:
     """
     several = {name: getattr(ways, name) for name in NAMES}
     _check(ways)
-    seconds = side_by_side(several, rounds)
-    held = {"warm": ways.held}
+    both = side_by_side(several, rounds)
+    seconds = {name: found / EVALUATIONS for name, found in both.items()}
+    held = {"warm": ways.held, "lean": ways.held_lean}
     weighed = {
         f"{name}_bytes": peak_bytes(way) + held.get(name, 0) for name, way in several.items()
     }
@@ -63,7 +69,7 @@ def measure(ways: Ways, cell: Cell, rounds: int) -> Row:
 
 def _check(ways: Ways) -> None:
     theirs, cold, warm = ways.authors(), ways.cold(), ways.warm()
-    for ours in (cold, warm, ways.warm()):
+    for ours in (cold, warm, ways.warm(), ways.lean()):
         if _difference(ours, theirs) > (1e-4 if ours.dtype == torch.float32 else 2e-2):
             raise AssertionError(f"results differ by {_difference(ours, theirs):.1e}")
 
@@ -82,6 +88,23 @@ def table(rows: Sequence[Row]) -> list[str]:
         lines.append(
             f"| {row.references} | {row.images} | {row.plain:.3f} s | {ratios} | {megabytes} |"
         )
+    return lines
+
+
+def operations_table(kind: str, size: int, cells: Sequence[Cell]) -> list[str]:
+    """Return billions of multiplications and additions of an evaluation, as a table."""
+    unet = random_unet(kind, size, "meta")
+    lines = [
+        f"| references | images | {' | '.join(NAMES)} | cold / authors |",
+        f"|{'---|' * (len(NAMES) + 3)}",
+    ]
+    for cell in cells:
+        ways = Ways(unet, cell)
+        _ = ways.warm(), ways.lean()  # so that the next time they are
+        found = {name: operations(getattr(ways, name)) / EVALUATIONS for name in NAMES}
+        numbers = " | ".join(f"{number:.4g}" for number in found.values())
+        ratio = found["cold"] / found["authors"]
+        lines.append(f"| {cell.references} | {cell.images} | {numbers} | {ratio:.2f} |")
     return lines
 
 
@@ -110,15 +133,18 @@ def figure(rows: Sequence[Row], file: Path) -> None:
 def main() -> None:
     """Parse the command line, measure, print."""
     options = _options()
+    cells = [Cell(several, images) for images in options.images for several in options.references]
+    kind, size = ("tiny", 16) if options.smoke else (options.unet, options.size)
+    if options.operations:
+        print("\n".join(operations_table(kind, size, cells)))
+        return
     torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
-    unet = random_unet("tiny" if options.smoke else "sd15", 16 if options.smoke else 32, device)
+    unet = random_unet(kind, size, device)
     rows = []
-    for images in options.images:
-        for references in options.references:
-            cell = Cell(references, images)
-            rows.append(measure(Ways(unet, cell), cell, options.rounds))
-            print(table(rows)[-1], file=sys.stderr)
+    for cell in cells:
+        rows.append(measure(Ways(unet, cell), cell, options.rounds))
+        print(table(rows)[-1], file=sys.stderr)
     if options.figure:
         figure(rows, options.figure)
     if options.json:
@@ -138,14 +164,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--references", type=numbers, default=[1, 2, 4, 8, 16])
     parser.add_argument("--images", type=numbers, default=[1, 4])
     parser.add_argument("--rounds", type=int, default=5, help="each way is timed so often")
+    parser.add_argument("--unet", choices=("sd15", "tiny"), default="sd15", help="how large")
+    parser.add_argument("--size", type=int, default=32, help="of the latents: 64 for 512 pixels")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--cpu", action="store_true", help="even where there is a GPU")
     parser.add_argument("--figure", type=Path, help="draw cost by references into this file")
+    parser.add_argument("--operations", action="store_true", help="count, and time nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--smoke", action="store_true", help="a small U-Net, two cells")
     options = parser.parse_args()
     if options.smoke:
-        options.references, options.images, options.rounds = [1, 4], [1], 1
+        options.references = [1] if options.operations else [1, 4]
+        options.images, options.rounds = [1], 1
     return options
 
 

@@ -320,6 +320,10 @@ def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:
         reference_noise=settings.checkpoint.reference_noise,
         reference_fit=settings.checkpoint.reference_fit,
         cache_bytes=None if gigabytes is None else int(gigabytes * 1e9),
+        images_at_once=settings.checkpoint.images_at_once,
+        lean=settings.checkpoint.lean,
+        feedback_levels=settings.checkpoint.feedback_levels,
+        merge_tokens=settings.checkpoint.merge_tokens,
     )
     sampler = FabricSampler(load_pipeline(checkpoint), options)
     on_cpu = sampler.pipeline.device.type == "cpu"

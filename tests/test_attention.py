@@ -47,6 +47,20 @@ def test_equals_plain_formula(form, weight, reference_batch) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("reference_batch", [1, BATCH])
+def test_a_token_of_a_size_counts_as_so_many_equal_ones(form, reference_batch) -> None:
+    one = _tokens(0.7, 1, batch=reference_batch)
+    sizes = torch.tensor([1, 3, 1, 2, 1, 1, 5])
+    repeated = ReferenceTokens(
+        one.key.repeat_interleave(sizes, 2), one.value.repeat_interleave(sizes, 2), 0.7
+    )
+    sized = ReferenceTokens(one.key, one.value, 0.7, sizes.float().log())
+    others = [_tokens(1.5, 2)]
+    ours = weighted_attention(*_own(), [sized, *others], form)
+    torch.testing.assert_close(ours, _plain(*_own(), [repeated, *others]), rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("channels", [5, 40, 80, 160])
 def test_equals_plain_formula_with_weights_by_reference_and_row(form, channels) -> None:
     by_row = torch.tensor([0.0, 0.3, 2.5])

@@ -104,6 +104,22 @@ def test_bench_attention() -> None:
     assert row.startswith("| 64 | 40 | 1 | 2 |")
 
 
+def test_price_of_shortcuts() -> None:
+    lines = script("experiments.price_of_shortcuts", "--smoke").stdout.splitlines()
+    rows = {row.split(" | ")[0].strip("| "): row.split(" | ")[1:] for row in lines[2:]}
+    assert rows["usual"][1] == "0.0"
+    assert float(rows["lean"][1]) < 1 < float(rows["no feedback"][1])
+    assert float(rows["merge_tokens 0.5"][-1].strip(" |")) < float(rows["usual"][-1].strip(" |"))
+
+
+def test_operations_of_the_sampler() -> None:
+    done = script("experiments.bench_sampler", "--operations", "--smoke")
+    _, _, row = done.stdout.splitlines()
+    _, _, plain, cold, warm, _, authors, ratio = row.strip("| ").split(" | ")
+    assert float(plain) <= float(warm) < float(cold) <= float(authors)
+    assert 0.8 < float(ratio) < 1
+
+
 def test_bench_sampler() -> None:
     done = script("experiments.bench_sampler", "--smoke", "--json", "--cpu")
     rows = json.loads(done.stdout)["rows"]
@@ -111,3 +127,4 @@ def test_bench_sampler() -> None:
     for row in rows:
         assert min(row[name] for name in ("plain", "cold", "warm", "authors")) > 0
         assert row["authors_bytes"] > row["warm_bytes"]  # of a whole matrix of probabilities
+        assert row["lean_bytes"] < row["warm_bytes"]

@@ -76,7 +76,7 @@ def _replaced(unet: UNet2DConditionModel, passing: _Pass) -> Iterator[None]:
 def _forward(attention: Any, index: int, passing: _Pass, before: Callable[..., Tensor]) -> Any:
     def forward(hidden_states: Tensor, *arguments: Any, **options: Any) -> Tensor:
         if passing.reading:
-            passing.hidden[index] = hidden_states.cpu()
+            passing.hidden[index] = hidden_states if hidden_states.is_meta else hidden_states.cpu()
             return before(hidden_states, *arguments, **options)
         states = passing.hidden[index].to(hidden_states.device)
         halves = (states[: passing.disliked], states[passing.disliked :])
@@ -97,8 +97,8 @@ def _weighed(attention: Any, own: Tensor, references: Tensor, weight: float) -> 
     key = _flat(attention, attention.to_k(everything))
     value = _flat(attention, attention.to_v(everything))
     probabilities = (query @ key.transpose(1, 2) * attention.scale).softmax(dim=-1)
-    factors = torch.ones_like(probabilities)
-    factors[..., tokens:] = weight
+    factors = probabilities.new_ones(everything.shape[1])
+    factors[tokens:] = weight
     probabilities = probabilities * factors
     probabilities = probabilities / probabilities.sum(dim=-1, keepdim=True)
     mixed = (probabilities @ value).unflatten(0, (images, -1)).transpose(1, 2).flatten(2)

@@ -7,6 +7,7 @@ from statistics import median
 import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
 Way = Callable[[], Tensor]
 
@@ -21,16 +22,26 @@ def side_by_side(ways: Mapping[str, Way], rounds: int) -> dict[str, float]:
 
 
 def _timed(way: Way) -> float:
+    # A CPU's cores may be shared: the clock would count what others compute.
+    clock = time.perf_counter if torch.cuda.is_available() else time.process_time
     _finish()
-    began = time.perf_counter()
+    began = clock()
     way()
     _finish()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def _finish() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+
+
+def operations(way: Way) -> float:
+    """Return how many multiplications with an addition each a way needs, in billions (U-Nets on the
+    device `meta`, which computes nothing)."""
+    with FlopCounterMode(display=False) as counter:
+        way()
+    return counter.get_total_flops() / 2e9
 
 
 def peak_bytes(way: Way) -> int:

@@ -21,4 +21,4 @@ def random_unet(size: str, sample: int, device: str) -> UNet2DConditionModel:
             **_SIZES[size],
         )
     unet.eval()
-    return unet if device == "cpu" else unet.half()
+    return unet.half() if device == "cuda" else unet

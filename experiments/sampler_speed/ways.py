@@ -1,4 +1,8 @@
-"""The ways that are compared: each evaluates a U-Net once, guided, with the same inputs."""
+"""The ways that are compared: each evaluates a U-Net, guided, with the same inputs.
+
+Each does so at the first two denoising steps of a run, since ours runs a reference for two steps at
+once.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +19,8 @@ from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent
 from fabricbo.sampler.noise import fixed_noise
 
 STEPS = 20
+EVALUATIONS = 2
+"""Of each way, at as many denoising steps."""
 WEIGHT = 0.8
 _PLENTY = 64 * 2**30  # bytes
 
@@ -40,14 +46,18 @@ class Ways:
         self._latents = self._random(1000, cell.images)
         self._prompt = self._random_embeds(1001, 2 * cell.images)
         self._null = self._random_embeds(1002, 1)
-        self._cache = FeatureCache(_PLENTY)
+        self._cache, self._lean_cache = FeatureCache(_PLENTY), FeatureCache(_PLENTY)
 
     @torch.no_grad()
     def plain(self) -> Tensor:
         """No feedback."""
         latents = torch.cat([self._latents] * 2)
-        found: Tensor = self._unet(latents, self._timestep(), self._prompt, return_dict=False)[0]
-        return found
+        return torch.cat(
+            [
+                self._unet(latents, timestep, self._prompt, return_dict=False)[0]
+                for timestep in self._timesteps()
+            ]
+        )
 
     def cold(self) -> Tensor:
         """Ours, meeting its references for the first time."""
@@ -57,14 +67,25 @@ class Ways:
         """Ours, having met its references at this step before."""
         return self._ours(self._cache)
 
+    def lean(self) -> Tensor:
+        """As `warm`, in less memory."""
+        return self._ours(self._lean_cache, lean=True)
+
     @property
     def held(self) -> int:
         """Bytes that stay between evaluations for `warm` to be warm."""
         return self._cache.bytes_held
 
+    @property
+    def held_lean(self) -> int:
+        """The same for `lean`."""
+        return self._lean_cache.bytes_held
+
     def authors(self) -> Tensor:
         """As the authors' implementation does."""
-        t = self._timestep()
+        return torch.cat([self._authors_at(timestep) for timestep in self._timesteps()])
+
+    def _authors_at(self, t: Tensor) -> Tensor:
         noised = [self._noised(i, t) for i in range(len(self._clean))]
         empty = self._latents[:0]
         return authors_evaluation(
@@ -81,7 +102,7 @@ class Ways:
         )
 
     @torch.no_grad()
-    def _ours(self, cache: FeatureCache) -> Tensor:
+    def _ours(self, cache: FeatureCache, *, lean: bool = False) -> Tensor:
         params = FabricParams(
             feedback_start=0.0,
             feedback_end=1.0,
@@ -98,14 +119,15 @@ class Ways:
             liked=tuple(references[: self._liked]),
             disliked=tuple(references[self._liked :]),
             cache=cache,
+            lean=lean,
         )
         with feedback(self._unet, self._scheduler, params, inputs):
             return self.plain()
 
-    def _timestep(self) -> Tensor:
+    def _timesteps(self) -> Tensor:
         """Begin a run anew, so that the next pass is its first step."""
         self._scheduler.set_timesteps(STEPS)
-        first: Tensor = self._scheduler.timesteps[0]
+        first: Tensor = self._scheduler.timesteps[:EVALUATIONS]
         return first
 
     def _noised(self, index: int, timestep: Tensor) -> Tensor:

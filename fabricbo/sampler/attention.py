@@ -13,7 +13,7 @@ references are neither copied nor repeated for each image.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,24 +39,27 @@ class ReferenceTokens:
     value: Float[Tensor, "#batch heads reference_tokens channels"]
     weight: float | Float[Tensor, " batch"]
     """Feedback weight, at least 0; one for all rows, or one for each."""
+    log_sizes: Float[Tensor, " reference_tokens"] | None = None
+    """Of how many tokens each is the mean, as a logarithm; None: of one."""
 
 
 def weighted_attention(
     query: Float[Tensor, "batch heads tokens channels"],
     key: Float[Tensor, "batch heads tokens channels"],
     value: Float[Tensor, "batch heads tokens channels"],
-    references: Sequence[ReferenceTokens],
+    references: Iterable[ReferenceTokens],
     form: Form | None = None,
 ) -> Float[Tensor, "batch heads tokens channels"]:
     """Attend to own tokens with weight 1 and to those of references with their feedback weights.
 
     Args:
-        references: at least one.
+        references: at least one; `merged` asks for one after the other, and keeps none.
         form: how it is computed; None takes what suits device and size (see `best_form`).
     """
     form = form or best_form(query)
     if form == "merged":
         return _merged(query, key, value, references)
+    references = list(references)
     batch = query.shape[0]
     keys = torch.cat([key, *(r.key.expand(batch, -1, -1, -1) for r in references)], dim=2)
     values = torch.cat([value, *(r.value.expand(batch, -1, -1, -1) for r in references)], dim=2)
@@ -86,7 +89,8 @@ def _bias(
     rows = max(len(log) for log in logs)
     parts = [query.new_zeros(rows, own)]
     for log, reference in zip(logs, references, strict=True):
-        parts.append(log[:, None].expand(rows, reference.key.shape[2]))
+        part = log[:, None].expand(rows, reference.key.shape[2])
+        parts.append(part if reference.log_sizes is None else part + reference.log_sizes)
     return torch.cat(parts, dim=1)
 
 
@@ -99,26 +103,31 @@ def _log(weight: float | Tensor, like: Tensor) -> Float[Tensor, " rows"]:
 def _widened(
     query: Tensor, keys: Tensor, values: Tensor, bias: Float[Tensor, "#batch all_tokens"]
 ) -> Tensor:
-    batch, heads, _, channels = query.shape
-    scale = channels**-0.5
+    channels = query.shape[-1]
+    wide = _wide(query, keys, values, bias)
+    return F.scaled_dot_product_attention(*wide, scale=channels**-0.5)[..., :channels]
+
+
+def _wide(
+    query: Tensor, keys: Tensor, values: Tensor, bias: Float[Tensor, "#rows all_tokens"]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return all three with more channels, so that the bias is added to the logits."""
+    channels = query.shape[-1]
     more = _MULTIPLE - channels % _MULTIPLE  # at least one, for the bias; the others are 0
     # Half of the scale's factor goes to each side, so that half precision holds both.
-    side = scale**-0.5
-    wide_query = F.pad(query, (0, more))
+    side = channels**0.25
+    wide_query, wide_keys = F.pad(query, (0, more)), F.pad(keys, (0, more))
     wide_query[..., channels] = side
-    wide_keys = F.pad(keys, (0, more))
-    wide_keys[..., channels] = (bias * side)[:, None].expand(batch, heads, -1)
-    wide_values = F.pad(values, (0, more))
-    found = F.scaled_dot_product_attention(wide_query, wide_keys, wide_values, scale=scale)
-    return found[..., :channels]
+    wide_keys[..., channels] = (bias * side)[:, None].expand(*keys.shape[:2], -1)
+    return wide_query, wide_keys, F.pad(values, (0, more))
 
 
 def _merged(
-    query: Tensor, key: Tensor, value: Tensor, references: Sequence[ReferenceTokens]
+    query: Tensor, key: Tensor, value: Tensor, references: Iterable[ReferenceTokens]
 ) -> Tensor:
     found, mass = _with_mass(query, key, value)
     for reference in references:
-        theirs, their_mass = _with_mass(query, reference.key, reference.value)
+        theirs, their_mass = _of_reference(query, reference)
         their_mass = their_mass + _log(reference.weight, their_mass)[:, None, None]
         both = torch.logaddexp(mass, their_mass)
         share = (their_mass - both).exp()[..., None].to(found)
@@ -127,26 +136,41 @@ def _merged(
     return found
 
 
+def _of_reference(query: Tensor, reference: ReferenceTokens) -> tuple[Tensor, Tensor]:
+    """Return what `_with_mass` does for the tokens of a reference, whatever their sizes."""
+    if reference.log_sizes is None:
+        return _with_mass(query, reference.key, reference.value)
+    channels = query.shape[-1]
+    wide = _wide(query, reference.key, reference.value, reference.log_sizes[None])
+    found, mass = _with_mass(*wide, scale=channels**-0.5)
+    return found[..., :channels], mass
+
+
 def _with_mass(
     query: Float[Tensor, "batch heads tokens channels"],
     key: Float[Tensor, "#batch heads other_tokens channels"],
     value: Float[Tensor, "#batch heads other_tokens channels"],
+    scale: float | None = None,
 ) -> tuple[Float[Tensor, "batch heads tokens channels"], Float[Tensor, "batch heads tokens"]]:
-    """Return attention and the log of the sum of exponentials of each query's logits."""
+    """Return attention and the log of the sum of exponentials of each query's logits.
+
+    Args:
+        scale: of the logits; None: the usual one.
+    """
     batch, _, tokens, _ = query.shape
     if key.shape[0] != batch:  # all rows ask the same keys: rows become tokens, nothing is repeated
         rows = query.transpose(0, 1).flatten(1, 2)[None]
-        found, mass = _with_mass(rows, key, value)
+        found, mass = _with_mass(rows, key, value, scale)
         found = found[0].unflatten(1, (batch, tokens)).transpose(0, 1)  # type: ignore[no-untyped-call]
         return found, mass[0].unflatten(1, (batch, tokens)).transpose(0, 1)  # type: ignore[no-untyped-call]
     # PyTorch has the log-sum-exp of its fused kernels only here, below its public functions.
     if query.device.type == "cpu":
         fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-        found, mass = fused(query, key, value)[:2]
+        found, mass = fused(query, key, value, scale=scale)[:2]
         return found, mass
     if query.device.type == "cuda":
         fused = torch.ops.aten._scaled_dot_product_efficient_attention
-        found, mass = fused(query, key, value, None, True)[:2]
+        found, mass = fused(query, key, value, None, True, scale=scale)[:2]
         return found, mass[..., :tokens]  # it is padded
-    logits = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    logits = query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scale is None else scale)
     return logits.softmax(dim=-1) @ value, logits.logsumexp(dim=-1)

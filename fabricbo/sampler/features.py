@@ -21,7 +21,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from fabricbo.sampler.surgery import Features, Projected
+from fabricbo.sampler.surgery import Features
 
 _SHARES = {"cuda": 0.5, "cpu": 0.25}
 """Of the memory that is free when the first features come; others work in a host's memory, too."""
@@ -79,6 +79,8 @@ class FeatureCache:
         self._place = torch.device("cpu")
         self._run = 0
         self._coming: dict[FeatureKey, _Copy] = {}
+        self._new: set[FeatureKey] = set()
+        """Those that nobody has asked for yet."""
         self.use = CacheUse()
 
     def begin_run(self) -> None:
@@ -88,8 +90,10 @@ class FeatureCache:
     def get(self, key: FeatureKey, compute: Callable[[], Features]) -> Features:
         """Return the features under `key`, computing them when they are not held."""
         coming = self._coming.pop(key, None)
+        is_new = key in self._new
+        self._new.discard(key)
         if (found := self._device.find(key, self._run)) is not None:
-            self.use += CacheUse(hits=1)
+            self.use += CacheUse(misses=1) if is_new else CacheUse(hits=1)
         elif (there := self._host.find(key, self._run)) is not None:
             self.use += CacheUse(fetched=1)
             found = (coming or _Copy.of(there, self._place)).arrived()
@@ -98,6 +102,20 @@ class FeatureCache:
             found = compute()
             self._keep(key, found)
         return found
+
+    def add(self, key: FeatureKey, features: Features) -> bool:
+        """Keep what was computed along with something else; tell whether it is held.
+
+        The first who asks for it counts as if it were computed then.
+        """
+        if not self._holds(key):
+            self._keep(key, features)
+            if self._holds(key):
+                self._new.add(key)
+        return self._holds(key)
+
+    def _holds(self, key: FeatureKey) -> bool:
+        return key in self._device or key in self._host
 
     def prefetch(self, keys: Collection[FeatureKey]) -> None:
         """Begin to fetch from the host what will be asked for next; drops what was not."""
@@ -227,10 +245,7 @@ def _to_host(features: Features) -> Features:
 
 def _mapped(features: Features, change: Callable[[Tensor], Tensor]) -> Features:
     return tuple(
-        Projected(change(layer.key), change(layer.value))
-        if isinstance(layer, Projected)
-        else change(layer)
-        for layer in features
+        change(layer) if isinstance(layer, Tensor) else layer.mapped(change) for layer in features
     )
 
 
@@ -238,7 +253,7 @@ def _tensors(features: Features) -> Sequence[Tensor]:
     return [
         tensor
         for layer in features
-        for tensor in ((layer.key, layer.value) if isinstance(layer, Projected) else (layer,))
+        for tensor in ([layer] if isinstance(layer, Tensor) else layer.tensors)
     ]
 
 

@@ -6,7 +6,7 @@ self-attention become extra tokens: liked ones in the conditional pass, disliked
 the unconditional pass.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -19,7 +19,7 @@ from fabricbo.sampler.hook import FeedbackHook
 from fabricbo.sampler.inputs import FeedbackInputs, Share
 from fabricbo.sampler.reference_pass import features_of
 from fabricbo.sampler.schedule import WeightPair, level_weights
-from fabricbo.sampler.surgery import Injection, patched
+from fabricbo.sampler.surgery import Injection, levels_of, patched
 
 
 @torch.no_grad()
@@ -88,7 +88,8 @@ def feedback(
     On leaving, also by an exception, the U-Net has the very processors it had before.
 
     Raises:
-        ValueError: the U-Net needs added conditions that are not given, or of an unknown kind.
+        ValueError: the U-Net needs added conditions that are not given, or of an unknown kind, or
+            has no self-attention at one of `inputs.levels`.
     """
     with shared_feedback(unet, scheduler, [Share(None, params, inputs)]):
         yield
@@ -106,13 +107,19 @@ def shared_feedback(
         shares: at least one, in the order of the images in the batch.
 
     Raises:
-        ValueError: guidance scale or denoising steps differ, or as for `feedback`.
+        ValueError: guidance scale, denoising steps, `levels`, `lean` or `merge` differ, or as for
+            `feedback`.
     """
     for share in shares:
         check_unet(unet, share.inputs)
     if len({share.params.batch_settings for share in shares}) != 1:
         raise ValueError("images of one batch need one guidance scale and number of steps")
-    with patched(unet) as patch:
+    ways = {(share.inputs.levels, share.inputs.lean, share.inputs.merge) for share in shares}
+    if len(ways) != 1:
+        raise ValueError("images of one batch need the same levels, lean and merge")
+    ((levels, lean, _),) = ways
+    with patched(unet, levels) as patch:
+        patch.lean = lean
         hook = FeedbackHook(patch, unet, scheduler, shares)
         before = unet.register_forward_pre_hook(hook.before, with_kwargs=True)
         after = unet.register_forward_hook(hook.after, always_call=True)
@@ -127,7 +134,8 @@ def check_unet(unet: UNet2DConditionModel, inputs: FeedbackInputs | None = None)
     """Check that feedback can be given to a U-Net, and that the inputs hold what it needs.
 
     Raises:
-        ValueError: it needs added conditions that are not given, or of an unknown kind.
+        ValueError: it needs added conditions that are not given, or of an unknown kind, or has no
+            self-attention at one of the levels.
     """
     kind = unet.config.addition_embed_type
     if kind not in (None, "text_time"):
@@ -137,3 +145,18 @@ def check_unet(unet: UNet2DConditionModel, inputs: FeedbackInputs | None = None)
         )
     if kind == "text_time" and inputs is not None and "text_embeds" not in inputs.null_added:
         raise ValueError("this U-Net (SDXL) needs null_added['text_embeds'], of the empty prompt")
+    if inputs is not None and inputs.levels is not None:
+        check_levels(unet, inputs.levels)
+
+
+def check_levels(unet: UNet2DConditionModel, levels: Collection[int]) -> None:
+    """Check that feedback can act at certain levels of a U-Net.
+
+    Raises:
+        ValueError: there are none, or one has no self-attention.
+    """
+    known = levels_of(unet)
+    if not levels or not known.issuperset(levels):
+        raise ValueError(
+            f"feedback can act at levels {sorted(known)} of this U-Net, got {sorted(levels)}"
+        )

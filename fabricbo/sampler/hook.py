@@ -13,8 +13,9 @@ from fabricbo.sampler.features import FeatureCache, FeatureKey
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share
 from fabricbo.sampler.reference_pass import (
     Pass,
-    features_of,
+    features_at,
     noised_input,
+    passes_together,
     reference_conditions,
 )
 from fabricbo.sampler.schedule import (
@@ -24,7 +25,7 @@ from fabricbo.sampler.schedule import (
     level_weights,
     liked_pair,
 )
-from fabricbo.sampler.surgery import Features, Injection, UNetPatch
+from fabricbo.sampler.surgery import Features, Injection, UNetPatch, merged
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class FeedbackHook:
         self._timesteps: Tensor | None = None
         self._step = -1
         self._schedule = ""
+        self._needed = 0  # features in a whole run
+        self._ahead: dict[FeatureKey, Features] = {}  # of later steps, that no cache has room for
 
     def before(self, _unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run the references that this pass needs, and say what goes where."""
@@ -64,7 +67,8 @@ class FeedbackHook:
         self._count(timestep)
         passing = Pass(self._step, timestep, kwargs, self._guided)
         if wanted := self._wanted(self._step, rows):
-            rest = (self._schedule, passing.distinct)
+            given = wanted[0].inputs
+            rest = (self._schedule, passing.distinct, given.levels, given.merge)
             self._patch.injections = [self._injection(w, passing, rest) for w in wanted]
             self._prefetch(rows, rest)
 
@@ -83,9 +87,13 @@ class FeedbackHook:
             self._timesteps = self._scheduler.timesteps
             self._step = _index(timestep, self._scheduler.timesteps) - 1
             self._schedule = _schedule_name(self._scheduler)
+            steps = range(len(self._timesteps))
+            self._needed = sum(len(w.references) for step in steps for w in self._wanted(step, 2))
+            self._ahead = {}
             for cache in self._caches():
                 cache.begin_run()
         self._step += 1
+        self._ahead = {k: found for k, found in self._ahead.items() if k.step >= self._step}
 
     def _caches(self) -> Sequence[FeatureCache]:
         return list({id(share.inputs.cache): share.inputs.cache for share in self._shares}.values())
@@ -113,7 +121,7 @@ class FeedbackHook:
         def features(reference: ReferenceLatent) -> Features:
             return wanted.inputs.cache.get(
                 _key(wanted, reference, passing.step, rest),
-                lambda: self._compute(wanted, reference, passing),
+                lambda: self._compute(wanted, reference, passing, rest),
             )
 
         levels = level_weights(wanted.weights, len(self._unet.down_blocks))
@@ -134,19 +142,44 @@ class FeedbackHook:
                 ]
             )
 
-    def _compute(self, wanted: _Wanted, reference: ReferenceLatent, passing: Pass) -> Features:
-        inputs = wanted.inputs
-        channels = self._unet.config.in_channels
-        noised = noised_input(self._scheduler, reference, inputs, passing, channels)
-        conditions = reference_conditions(inputs, passing)
+    def _compute(
+        self, wanted: _Wanted, reference: ReferenceLatent, passing: Pass, rest: tuple[Any, ...]
+    ) -> Features:
+        """Return features at a step; those that come along wait in the cache, or here."""
+        key = _key(wanted, reference, passing.step, rest)
+        if key in self._ahead:
+            return self._ahead.pop(key)
+        passes = passes_together(self._scheduler, wanted.inputs, passing)
+        found = {
+            _key(wanted, reference, one.step, rest): self._finished(wanted, features)
+            for one, features in zip(passes, self._run(wanted, reference, passes), strict=True)
+        }
+        mine = found.pop(key)
+        for other, features in found.items():
+            if not wanted.inputs.cache.add(other, features) and other.step > key.step:
+                self._ahead[other] = features
+        return mine
+
+    def _run(
+        self, wanted: _Wanted, reference: ReferenceLatent, passes: Sequence[Pass]
+    ) -> list[Features]:
+        inputs, channels = wanted.inputs, self._unet.config.in_channels
+        noised = [noised_input(self._scheduler, reference, inputs, p, channels) for p in passes]
+        times = [one.timestep for one in passes]
+        conditions = reference_conditions(inputs, passes[0])
         self._in_reference_pass = True
         try:
-            found = features_of(
-                self._patch, self._unet, noised, passing.timestep, inputs.null_embeds, **conditions
+            return features_at(
+                self._patch, self._unet, noised, times, inputs.null_embeds, **conditions
             )
         finally:
             self._in_reference_pass = False
-        return self._patch.projected(found) if self._may_project(wanted, found) else found
+
+    def _finished(self, wanted: _Wanted, found: Features) -> Features:
+        if wanted.inputs.merge > 0:
+            found = merged(found, wanted.inputs.merge)
+        may = not self._patch.lean and self._may_project(wanted, found)
+        return self._patch.projected(found) if may else found
 
     def _may_project(self, wanted: _Wanted, found: Features) -> bool:
         """Tell whether all that a run needs fits as keys and values, twice as large.
@@ -154,9 +187,7 @@ class FeedbackHook:
         Where it does not, smaller features are worth more: a pass that is saved takes many times
         as long as a projection.
         """
-        steps = range(len(self._scheduler.timesteps))
-        needed = sum(len(w.references) for step in steps for w in self._wanted(step, 2))
-        return wanted.inputs.cache.fits(found, 2 * needed)
+        return wanted.inputs.cache.fits(found, 2 * self._needed)
 
 
 def _key(

@@ -34,6 +34,15 @@ class FeedbackInputs:
     null_added: Mapping[str, Tensor] = field(default_factory=dict)
     """Added conditions of the empty prompt, where the U-Net wants some (SDXL: `text_embeds`,
     `1 channels`)."""
+    levels: frozenset[int] | None = None
+    """U-Net levels that feedback acts at: 0 is the outermost, the number of down blocks the
+    bottleneck; None: all. Common to the images of a batch, as are the next two."""
+    lean: bool = False
+    """Whether references are attended to one after the other, as keys and values only when their
+    turn comes: the same images up to rounding, in less memory and more time."""
+    merge: float = 0.0
+    """Share of each reference's tokens that are merged into others like them, at most
+    `merging.MOST`."""
 
 
 @dataclass(frozen=True)

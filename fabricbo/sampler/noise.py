@@ -34,6 +34,11 @@ def fresh_noise(
     return _draw(f"{reference_id} {step}", shape)
 
 
+ANY_STEP: frozenset[ReferenceNoise] = frozenset({fixed_noise, fresh_noise})
+"""Those that may be asked for any step in any order. One of a user's own may read what was
+recorded, for the steps where feedback acts."""
+
+
 def _draw(name: str, shape: Sequence[int]) -> Tensor:
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
     return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed))

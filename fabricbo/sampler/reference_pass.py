@@ -1,12 +1,13 @@
 """The pass of a reference through the U-Net, which gives its features.
 
 Method: arXiv 2307.10159, section 3: a reference is noised to the current timestep and goes
-through the U-Net with an empty prompt. It goes alone, so that its features do not depend on what
-it is run with.
+through the U-Net with an empty prompt. It goes without other references, for two denoising steps at
+once, always the same two: so its features do not depend on what else is asked for.
 """
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+import copy
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,7 +16,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent
+from fabricbo.sampler.noise import ANY_STEP
 from fabricbo.sampler.surgery import Features, UNetPatch
+
+STEPS_TOGETHER = 2
+"""A row takes less in a batch of two than alone, and still less in one of four (docs/performance.md).
+But four hold more at once than a guided pass of one image, and run more steps that are outside of
+a window."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +51,65 @@ class Pass:
         )
 
 
+def passes_together(scheduler: Any, inputs: FeedbackInputs, passing: Pass) -> Sequence[Pass]:
+    """Return the passes that a reference goes through in one batch, the given one among them.
+
+    Which they are depends on the step alone, whether or not feedback acts at the others. A
+    scheduler of second order scales its inputs by what it did before, so there each step is alone.
+    """
+    if not _can_stand(scheduler, passing) or inputs.noise not in ANY_STEP:
+        return [passing]
+    times = scheduler.timesteps
+    first = passing.step - passing.step % STEPS_TOGETHER
+    steps = range(first, min(first + STEPS_TOGETHER, len(times)))
+    return [replace(passing, step=step, timestep=times[step]) for step in steps]
+
+
+def features_at(
+    patch: UNetPatch,
+    unet: UNet2DConditionModel,
+    noised: Sequence[Float[Tensor, "1 channels height width"]],
+    timesteps: Sequence[Any],
+    null_embeds: Float[Tensor, "1 tokens embed"],
+    **conditions: Any,
+) -> list[Features]:
+    """Return features at each of several timesteps, from one pass."""
+    rows = len(noised)
+    times = torch.stack([torch.as_tensor(t, device=noised[0].device) for t in timesteps])
+    given = _for_rows({"embeds": null_embeds, **conditions}, rows)
+    found = _captured(patch, unet, torch.cat(list(noised)), times, given.pop("embeds"), **given)
+    if rows == 1:
+        return [tuple(found)]
+    # Copies, so that one can be dropped without the others.
+    return [tuple(hidden[row : row + 1].clone() for hidden in found) for row in range(rows)]
+
+
 def features_of(
     patch: UNetPatch,
     unet: UNet2DConditionModel,
     noised: Float[Tensor, "1 channels height width"],
     timestep: Any,
     null_embeds: Float[Tensor, "1 tokens embed"],
-    **conditions: Any,
 ) -> Features:
     """Return the hidden states before each self-attention of one pass."""
+    return tuple(_captured(patch, unet, noised, timestep, null_embeds))
+
+
+def _captured(
+    patch: UNetPatch, unet: UNet2DConditionModel, *given: Any, **conditions: Any
+) -> list[Tensor]:
     with patch.capturing() as captured:
-        unet(noised, timestep, null_embeds, return_dict=False, **conditions)
-        return tuple(captured[index] for index in range(len(patch.layers)))
+        unet(*given, return_dict=False, **conditions)
+    return [captured[index] for index in range(len(patch.layers))]
+
+
+def _for_rows(given: Any, rows: int) -> Any:
+    """Repeat what is given for one row, tensors within dicts and lists included."""
+    if isinstance(given, Tensor):
+        return given.expand(rows, *given.shape[1:])
+    if isinstance(given, dict):
+        return {name: _for_rows(value, rows) for name, value in given.items()}
+    return [_for_rows(value, rows) for value in given] if isinstance(given, list) else given
 
 
 def noised_input(
@@ -69,11 +123,32 @@ def noised_input(
     clean = reference.latents
     noise = inputs.noise(reference.id, passing.step, clean.shape)
     t = torch.as_tensor(passing.timestep, device=clean.device)
+    if _can_stand(scheduler, passing):
+        scheduler = _standing_at(scheduler, passing.step)
     noised = scheduler.add_noise(clean, noise.to(clean), t.reshape(1))
     noised = scheduler.scale_model_input(noised, passing.timestep)
     if channels == 2 * clean.shape[1] + 1:
         return torch.cat([noised, torch.zeros_like(clean[:, :1]), clean], dim=1)
     return noised  # type: ignore[no-any-return]
+
+
+def _can_stand(scheduler: Any, passing: Pass) -> bool:
+    """Tell whether what a U-Net is shown at a pass follows from its step, whatever came before."""
+    times, step = scheduler.timesteps, passing.step
+    known = step < len(times) and bool(times[step] == passing.timestep)
+    return known and scheduler.order == 1
+
+
+def _standing_at(scheduler: Any, step: int) -> Any:
+    """Return a scheduler that stands at a denoising step; the given one stays where it is.
+
+    Some find the noise of a timestep by where they stand (`add_noise`, `scale_model_input`).
+    """
+    standing = copy.copy(scheduler)
+    if hasattr(standing, "set_begin_index"):
+        standing._step_index = None  # then it stands where it begins
+        standing.set_begin_index(step)
+    return standing
 
 
 def reference_conditions(inputs: FeedbackInputs, passing: Pass) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from fabricbo.protocols import Drawing, Environment
 from fabricbo.records import Action, FabricParams
 from fabricbo.sampler.environment import environment_of
 from fabricbo.sampler.features import FeatureCache
-from fabricbo.sampler.feedback import check_unet, shared_feedback
+from fabricbo.sampler.feedback import check_levels, check_unet, shared_feedback
 from fabricbo.sampler.inputs import FeedbackInputs, Share
+from fabricbo.sampler.merging import MOST
 from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
 from fabricbo.sampler.prompts import drop_words
 from fabricbo.sampler.references import ReferenceEncoder, ReferenceFit
@@ -33,7 +34,8 @@ class SamplerOptions:
     """What is common to all images of a study besides the action.
 
     Raises:
-        ValueError: a size that is not a positive multiple of 8, or an unknown choice.
+        ValueError: a size that is not a positive multiple of 8, no image at once, too large a
+            share, or an unknown choice.
     """
 
     negative_prompt: str = ""
@@ -47,6 +49,18 @@ class SamplerOptions:
     `FeatureCache`."""
     host_cache_bytes: int | None = None
     """The same in the host's memory, for what does not fit on a GPU."""
+    images_at_once: int | None = None
+    """How many images go through the U-Net in one call, at least 1; None: all that are asked for.
+    Fewer need less memory; the same images up to rounding."""
+    lean: bool = False
+    """Whether references are attended to one after the other; less memory, the same images up to
+    rounding."""
+    feedback_levels: tuple[int, ...] | None = None
+    """U-Net levels that feedback acts at, 0 the outermost, the number of down blocks the
+    bottleneck; None: all, as in the paper."""
+    merge_tokens: float = 0.0
+    """Share of each reference's tokens that are merged into others like them, 0 to 0.5 (arXiv
+    2303.17604): less memory and time, other images."""
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
@@ -57,6 +71,10 @@ class SamplerOptions:
             raise ValueError(f"reference_noise must be fixed or fresh, got {self.reference_noise}")
         if self.reference_fit not in ("stretch", "crop"):
             raise ValueError(f"reference_fit must be stretch or crop, got {self.reference_fit}")
+        if self.images_at_once is not None and self.images_at_once < 1:
+            raise ValueError(f"images_at_once must be at least 1, got {self.images_at_once}")
+        if not 0 <= self.merge_tokens <= MOST:
+            raise ValueError(f"merge_tokens must be between 0 and {MOST}, got {self.merge_tokens}")
 
 
 class FabricSampler:
@@ -75,9 +93,12 @@ class FabricSampler:
             options: what is common to all images.
 
         Raises:
-            ValueError: the U-Net needs added conditions of a kind that this version does not give.
+            ValueError: the U-Net needs added conditions of a kind that this version does not give,
+                or has no self-attention at one of the levels.
         """
         check_unet(pipeline.unet)
+        if options is not None and options.feedback_levels is not None:
+            check_levels(pipeline.unet, options.feedback_levels)
         self.pipeline = pipeline
         self.options = options or SamplerOptions()
         self.cache = FeatureCache(self.options.cache_bytes, self.options.host_cache_bytes)
@@ -133,6 +154,18 @@ class FabricSampler:
         Raises:
             ValueError: they differ in these, or as for a single one.
         """
+        batches = _batches(drawings, self.options.images_at_once)
+        images = iter(
+            [
+                image
+                for number, batch in enumerate(batches)
+                for image in self._draw(batch, _part_of(on_step, number, len(batches)))
+            ]
+        )
+        return [[next(images) for _ in drawing.seeds] for drawing in drawings]
+
+    def _draw(self, drawings: Sequence[Drawing], on_step: StepCallback | None) -> list[Image.Image]:
+        """Draw in one batch."""
         prompts = [prompt for drawing in drawings for prompt in _prompts(drawing)]
         seeds = [seed for drawing in drawings for seed in drawing.seeds]
         negative = self.options.negative_prompt
@@ -147,8 +180,7 @@ class FabricSampler:
                 **_pipeline_settings(drawings[0].action.params),
                 callback_on_step_end=_step_callback(on_step),
             )
-        images = iter(output.images)
-        return [[next(images) for _ in drawing.seeds] for drawing in drawings]
+        return list(output.images)
 
     def embed(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """Return what images look like from afar: VAE latents averaged over 4 x 4 tiles, `n x d`.
@@ -177,6 +209,11 @@ class FabricSampler:
             noise=_NOISES[self.options.reference_noise],
             cache=self.cache,
             null_added=self.null_added,
+            levels=None
+            if self.options.feedback_levels is None
+            else frozenset(self.options.feedback_levels),
+            lean=self.options.lean,
+            merge=self.options.merge_tokens,
         )
 
     @property
@@ -202,16 +239,48 @@ class FabricSampler:
         return embeds, {"text_embeds": pooled[1]} if pooled else {}
 
 
+def _batches(drawings: Sequence[Drawing], most: int | None) -> list[list[Drawing]]:
+    """Part drawings into batches of at most so many images each."""
+    if most is None:
+        return [list(drawings)]
+    batches: list[list[Drawing]] = []
+    room = 0
+    for drawing in drawings:
+        prompts, seeds = _asked(drawing), list(drawing.seeds)
+        while seeds:
+            if room == 0:
+                batches.append([])
+                room = most
+            now = Drawing(drawing.action, prompts[:room], seeds[:room])
+            batches[-1].append(now)
+            prompts, seeds = prompts[room:], seeds[room:]
+            room -= len(now.seeds)
+    return batches
+
+
+def _part_of(on_step: StepCallback | None, number: int, batches: int) -> StepCallback | None:
+    """Return what one of several batches tells about its steps: its share of all of them."""
+    if on_step is None or batches == 1:
+        return on_step
+    return lambda step, steps: on_step(number * steps + step, batches * steps)
+
+
 def _prompts(drawing: Drawing) -> list[str]:
     """Return one for each image, words left out as the action says."""
+    dropout = drawing.action.params.prompt_dropout
+    asked = zip(_asked(drawing), drawing.seeds, strict=True)
+    return [drop_words(text, dropout, seed) for text, seed in asked]
+
+
+def _asked(drawing: Drawing) -> list[str]:
+    """Return one prompt for each image."""
     prompt, seeds = drawing.prompt, drawing.seeds
     if not seeds:
         raise ValueError("drawing needs at least one seed, got none")
     prompts = [prompt] * len(seeds) if isinstance(prompt, str) else list(prompt)
     if len(prompts) != len(seeds):
         raise ValueError(f"expected one prompt a seed, got {len(prompts)} for {len(seeds)} seeds")
-    dropout = drawing.action.params.prompt_dropout
-    return [drop_words(text, dropout, seed) for text, seed in zip(prompts, seeds, strict=True)]
+    return prompts
 
 
 def _pipeline_settings(params: FabricParams) -> dict[str, float]:

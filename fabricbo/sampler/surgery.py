@@ -5,9 +5,9 @@ puts the very objects it found back, also after an exception. As long as nothing
 injected, the processors found do all the work, on the very tensors they would have got.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,10 +16,29 @@ from diffusers.models.attention import BasicTransformerBlock
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fabricbo.sampler.attention import ReferenceTokens, weighted_attention
+from fabricbo.sampler.attention import Form, ReferenceTokens, weighted_attention
+from fabricbo.sampler.merging import merge_alike
 
 Hidden = Float[Tensor, "1 _ _"]
 """Hidden states of a reference before one self-attention, `1 tokens channels`."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The same, tokens that are alike merged."""
+
+    hidden: Hidden
+    log_sizes: Float[Tensor, " tokens"]
+    """Of how many tokens each is the mean, as a logarithm."""
+
+    @property
+    def tensors(self) -> Sequence[Tensor]:
+        """All that it holds."""
+        return [self.hidden, self.log_sizes]
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "Merged":
+        """Return the same, each tensor changed."""
+        return Merged(change(self.hidden), change(self.log_sizes))
 
 
 @dataclass(frozen=True)
@@ -28,9 +47,23 @@ class Projected:
 
     key: Float[Tensor, "rows heads tokens head_channels"]
     value: Float[Tensor, "rows heads tokens head_channels"]
+    log_sizes: Float[Tensor, " tokens"] | None = None
+
+    @property
+    def tensors(self) -> Sequence[Tensor]:
+        """All that it holds."""
+        more = [] if self.log_sizes is None else [self.log_sizes]
+        return [self.key, self.value, *more]
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "Projected":
+        """Return the same, each tensor changed."""
+        sizes = None if self.log_sizes is None else change(self.log_sizes)
+        return Projected(change(self.key), change(self.value), sizes)
 
 
-Features = tuple[Hidden | Projected, ...]
+Feature = Hidden | Merged | Projected
+"""What one reference offers in one layer."""
+Features = tuple[Feature, ...]
 """What one reference offers, in the order of the layers, which differ in tokens and channels."""
 
 
@@ -46,6 +79,10 @@ class Injection:
     `schedule.level_weights`)."""
 
 
+class _AllCaptured(Exception):  # noqa: N818  no error
+    """Ends a pass of which only hidden states are wanted."""
+
+
 @dataclass
 class UNetPatch:
     """What a patched U-Net is to do in its next pass."""
@@ -53,15 +90,30 @@ class UNetPatch:
     layers: Sequence["_Layer"]
     injections: Sequence[Injection] = ()
     captured: dict[int, Hidden] | None = None
+    lean: bool = False
+    """Whether references are attended to one after the other."""
 
     @contextmanager
     def capturing(self) -> Iterator[Mapping[int, Hidden]]:
-        """Record the hidden states before each self-attention, by layer; inject nothing."""
+        """Record the hidden states before each self-attention, by layer; inject nothing.
+
+        The pass inside the `with` ends where all are recorded: nobody needs what it would predict.
+        """
         saved, self.injections, self.captured = self.injections, (), {}
         try:
             yield self.captured
+        except _AllCaptured:
+            pass
         finally:
             self.injections, self.captured = saved, None
+
+    def capture(self, layer: int, hidden: Tensor) -> None:
+        """Record hidden states, if that is what the pass is for."""
+        if self.captured is None:
+            return
+        self.captured[layer] = hidden.detach()
+        if len(self.captured) == len(self.layers):
+            raise _AllCaptured
 
     @torch.no_grad()
     def projected(self, features: Features) -> Features:
@@ -82,10 +134,29 @@ class UNetPatch:
             self.injections = ()
 
 
+def merged(features: Features, share: float) -> Features:
+    """Merge a share of the tokens of each layer into others that are like them."""
+    return tuple(_merged(found, share) for found in features)
+
+
+def _merged(found: Feature, share: float) -> Feature:
+    if not isinstance(found, Tensor):
+        return found
+    hidden, sizes = merge_alike(found, share)
+    return Merged(hidden, sizes.log())
+
+
 @contextmanager
-def patched(unet: UNet2DConditionModel) -> Iterator[UNetPatch]:
-    """Open a U-Net's self-attentions for reading and injection; restore them on leaving."""
-    patch = UNetPatch(_self_attentions(unet))
+def patched(
+    unet: UNet2DConditionModel, levels: Collection[int] | None = None
+) -> Iterator[UNetPatch]:
+    """Open a U-Net's self-attentions for reading and injection; restore them on leaving.
+
+    Args:
+        levels: those whose self-attentions are opened; None: all.
+    """
+    layers = _self_attentions(unet)
+    patch = UNetPatch([one for one in layers if levels is None or one.level in levels])
     originals = [layer.attention.processor for layer in patch.layers]
     try:
         for index, (layer, original) in enumerate(zip(patch.layers, originals, strict=True)):
@@ -102,6 +173,11 @@ class _Layer:
     """A self-attention, diffusers' `Attention`."""
     level: int
     """0 for the outermost blocks, the number of down blocks for the bottleneck."""
+
+
+def levels_of(unet: UNet2DConditionModel) -> frozenset[int]:
+    """Return the levels that have self-attentions."""
+    return frozenset(layer.level for layer in _self_attentions(unet))
 
 
 def _self_attentions(unet: UNet2DConditionModel) -> list[_Layer]:
@@ -140,26 +216,22 @@ class _FeedbackProcessor:
             )
             return result
 
-        if self._patch.captured is not None:
-            self._patch.captured[self._index] = hidden_states.detach()
-        active = [part for i in self._patch.injections if (part := self._part(attn, i)).references]
+        self._patch.capture(self._index, hidden_states)
+        active = [part for i in self._patch.injections if (part := self._part(i)).references]
         if not active:
             return original(hidden_states)
         if attention_mask is not None:
             raise NotImplementedError("feedback in a self-attention that has a mask of its own")
-        return _by_rows(attn, hidden_states, active, original)
+        return _by_rows(attn, hidden_states, active, original, lean=self._patch.lean)
 
-    def _part(self, attn: Any, injection: Injection) -> "_Part":
+    def _part(self, injection: Injection) -> "_Part":
         level = self._patch.layers[self._index].level
         weighted = [
             (features[self._index], weights[level])
             for features, weights in zip(injection.features, injection.level_weights, strict=True)
             if weights[level] > 0
         ]
-        tokens = [(_project(attn, features), weight) for features, weight in weighted]
-        return _Part(
-            injection.rows, [ReferenceTokens(t.key, t.value, weight) for t, weight in tokens]
-        )
+        return _Part(injection.rows, weighted)
 
 
 @dataclass(frozen=True)
@@ -167,7 +239,8 @@ class _Part:
     """What some rows attend to in one layer, besides themselves."""
 
     rows: slice
-    references: Sequence[ReferenceTokens]
+    references: Sequence[tuple[Feature, float]]
+    """With their feedback weights."""
 
 
 def _by_rows(
@@ -175,13 +248,15 @@ def _by_rows(
     hidden_states: Float[Tensor, "batch tokens channels"],
     active: Sequence[_Part],
     original: Callable[[Tensor], Tensor],
+    *,
+    lean: bool,
 ) -> Float[Tensor, "batch tokens channels"]:
     """Compute each group of rows with its own references, the rest as it would have been."""
     done, found = 0, []
     for part in sorted(active, key=lambda part: part.rows.start):
         if done < part.rows.start:
             found.append(original(hidden_states[done : part.rows.start]))
-        found.append(_attend(attn, hidden_states[part.rows], part.references))
+        found.append(_attend(attn, hidden_states[part.rows], part.references, lean=lean))
         done = part.rows.stop
     if done < hidden_states.shape[0]:
         found.append(original(hidden_states[done:]))
@@ -191,19 +266,30 @@ def _by_rows(
 def _attend(
     attn: Any,
     hidden_states: Float[Tensor, "batch tokens channels"],
-    references: Sequence[ReferenceTokens],
+    references: Sequence[tuple[Feature, float]],
+    *,
+    lean: bool,
 ) -> Float[Tensor, "batch tokens channels"]:
     """Run diffusers' `Attention` with reference tokens; LoRA layers inside it apply to them too."""
     query = _heads(attn, attn.to_q(hidden_states), attn.norm_q)
     own = _project(attn, hidden_states)
-    mixed = weighted_attention(query, own.key, own.value, references)
+    tokens = (_tokens(attn, features, weight) for features, weight in references)
+    form: Form | None = "merged" if lean else None
+    mixed = weighted_attention(query, own.key, own.value, tokens, form)
     out: Tensor = attn.to_out[0](mixed.transpose(1, 2).flatten(2))
     return attn.to_out[1](out) / attn.rescale_output_factor  # type: ignore[no-any-return]
 
 
-def _project(attn: Any, features: Tensor | Projected) -> Projected:
+def _tokens(attn: Any, features: Tensor | Merged | Projected, weight: float) -> ReferenceTokens:
+    found = _project(attn, features)
+    return ReferenceTokens(found.key, found.value, weight, found.log_sizes)
+
+
+def _project(attn: Any, features: Tensor | Merged | Projected) -> Projected:
     if isinstance(features, Projected):
         return features
+    if isinstance(features, Merged):
+        return replace(_project(attn, features.hidden), log_sizes=features.log_sizes)
     return Projected(
         _heads(attn, attn.to_k(features), attn.norm_k), _heads(attn, attn.to_v(features), None)
     )

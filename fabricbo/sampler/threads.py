@@ -43,6 +43,7 @@ class ThreadTunedSampler:
         return self._sampler.together(drawings)
 
     def _tune(self, images: int) -> None:
+        images = min(images, self._sampler.options.images_at_once or images)
         if self._most > 1 and time.monotonic() - self._measured >= REMEASURE_SECONDS:
             seconds = {n: self._pass_seconds(n, images) for n in (1, self._most)}
             torch.set_num_threads(min(seconds, key=lambda n: seconds[n]))

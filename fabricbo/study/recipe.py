@@ -32,6 +32,12 @@ def recipe_of_trial(study: Study, trial: Trial) -> Converted[Recipe]:
             f"references had {checkpoint.reference_noise} noise and were fitted by "
             f"{checkpoint.reference_fit}: set that by hand, where it can be set"
         )
+    if checkpoint.feedback_levels is not None:
+        notes.append(f"feedback acted at U-Net levels {list(checkpoint.feedback_levels)} only")
+    if checkpoint.merge_tokens > 0:
+        notes.append(
+            f"{checkpoint.merge_tokens:g} of the tokens of each reference were merged away"
+        )
     return Converted(recipe, tuple(notes))
 
 

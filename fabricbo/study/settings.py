@@ -47,6 +47,18 @@ class CheckpointSettings(CheckedSettings):
     """How many of the last layers of the text encoders are left out."""
     cache_gb: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Gigabytes for reference features on the device; None: a share of what is free."""
+    images_at_once: int | None = Field(default=None, ge=1, le=1024)
+    """How many images go through the U-Net in one call; fewer need less memory. None: all of a
+    trial."""
+    lean: bool = False
+    """Whether references are attended to one after the other: less memory, more time, the same
+    images up to rounding."""
+    feedback_levels: Annotated[tuple[int, ...], Strict(False)] | None = None
+    """U-Net levels that feedback acts at, 0 the outermost, the number of down blocks the
+    bottleneck; None: all, as in the paper."""
+    merge_tokens: float = Field(default=0.0, ge=0, le=0.5)
+    """Share of each reference's tokens that are merged into others like them: less memory and
+    time, other images."""
     width: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
     """Pixels; the checkpoint's own size unless given."""
     height: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
