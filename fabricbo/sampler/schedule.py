@@ -13,8 +13,14 @@ WeightPair = tuple[float, float]
 
 
 def feedback_weight(step: int, steps: int, params: FabricParams) -> float:
-    """Return `max_weight` inside the feedback window and `min_weight` outside."""
-    return params.max_weight if step in params.window(steps) else params.min_weight
+    """Return `max_weight` inside the feedback window, `min_weight` outside, a ramp between."""
+    window = params.window(steps)
+    if step not in window:
+        return params.min_weight
+    share = params.shares(steps)[step - window.start]
+    if share == 1:
+        return params.max_weight
+    return params.min_weight + share * (params.max_weight - params.min_weight)
 
 
 def liked_pair(weight: float, params: FabricParams) -> WeightPair:
