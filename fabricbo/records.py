@@ -69,7 +69,8 @@ def _optional(off: float, low: float, high: float, *, alone: bool = False) -> fl
         high: its largest value.
         alone: whether it changes images that are drawn without references.
     """
-    found: float = field(default=off, metadata={"range": (low, high), "alone": alone})
+    declared = {"off": off, "range": (low, high), "alone": alone}
+    found: float = field(default=off, metadata=declared)
     return found
 
 
@@ -180,7 +181,9 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     *((f.name, *f.metadata["range"]) for f in fields(FabricParams) if f.metadata),
 )
 PARAMETER_NAMES: tuple[str, ...] = tuple(f.name for f in fields(FabricParams))
-OPTIONAL: Mapping[str, float] = {f.name: f.default for f in fields(FabricParams) if f.metadata}
+OPTIONAL: Mapping[str, float] = {
+    f.name: float(f.metadata["off"]) for f in fields(FabricParams) if f.metadata
+}
 """Settings that FABRIC does not have, and their values where they are off."""
 ACT_ALONE: tuple[str, ...] = (
     *("guidance_scale", "denoising_steps", "prompt_dropout"),
