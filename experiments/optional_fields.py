@@ -7,8 +7,9 @@
 Two questions, on tasks of the bundled checkpoint. **Search**: both arms get the same number of
 trials, the same first six (without the setting) and the same noise; what counts is the score, on
 seeds that no trial meets, of the trial that a study would call its best. **Slice**: two actions are
-held, the hand settings and settings that do well, and the setting alone is moved, over more of such
-seeds; that is far less noisy, and says nothing of what else could be moved with it.
+held, the hand settings and settings that do well (for `rescale` also settings that are too strong),
+and the setting alone is moved, over more of such seeds; that is far less noisy, and says nothing of
+what else could be moved with it.
 """
 
 import argparse
@@ -39,10 +40,12 @@ from fabricbo.space import ActionSpace, Range
 from fabricbo.study import check_settings
 
 WITHOUT = "without"
-DOMAINS: Mapping[str, Range] = {"ramp": Range(0.0, 1.0)}
+DOMAINS: Mapping[str, Range] = {"ramp": Range(0.0, 1.0), "rescale": Range(0.0, 1.0)}
 """Where each setting is searched."""
-SETTINGS: Mapping[str, Sequence[float]] = {"ramp": (0.3, 0.6, 1.0)}
+SETTINGS: Mapping[str, Sequence[float]] = {"ramp": (0.3, 0.6, 1.0), "rescale": (0.3, 0.7, 1.0)}
 """At which each is measured in slices, besides where it is off."""
+STRONG = {"guidance_scale": 9.0, "max_weight": 1.5}
+"""Beyond what is good for an image: what a guard against burnt ones is for."""
 HELD_OUT = tuple(range(9_500_000, 9_500_016))
 """Seeds that no trial meets."""
 FIRST_SEED = 200
@@ -135,13 +138,15 @@ def _objective(name: str) -> Objective:
 
 
 def anchors(name: str) -> dict[str, Action]:
-    """Return the actions that slices go through: the hand settings, and some that do well."""
+    """Return the actions that slices go through, by what they are called."""
     task, given = _task(name), problem(name)
     pool = given.pool(0)
     roles = {r.id: Role.LIKED for r in pool if r.name in task.helpful}
+    hand = given.space.hand_action(pool)
     return {
-        "hand settings": given.space.hand_action(pool),
+        "hand settings": hand,
         "good settings": given.space.action(task.good, roles, pool),
+        "strong settings": replace(hand, params=replace(hand.params, **STRONG)),
     }
 
 
@@ -152,6 +157,7 @@ def sliced(options: argparse.Namespace) -> list[dict[str, Any]]:
         {"problem": name, "at": anchor, "field": field, "setting": setting}
         for name in options.problem
         for anchor in anchors(name)
+        if anchor != "strong settings" or field == "rescale"
         for setting in (OPTIONAL[field], *SETTINGS[field])
     ]
     return _kept("slices", wanted, _slice, options)

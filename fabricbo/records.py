@@ -105,6 +105,9 @@ class FabricParams:
     ramp: float = _optional(0.0, 0.0, 1.0)
     """Share of the window, in [0, 1], in which the weight rises at its start and falls at its end;
     0 is FABRIC's own: at once."""
+    rescale: float = _optional(0.0, 0.0, 1.0, alone=True)
+    """How far guided predictions are brought back to the standard deviation of the conditional
+    ones, in [0, 1], against burnt images (arXiv 2305.08891, section 3.4: 0.7)."""
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
@@ -144,9 +147,9 @@ class FabricParams:
         return _shares(len(window), self.ramp, window.start > 0, window.stop < steps)
 
     @property
-    def batch_settings(self) -> tuple[float, int]:
-        """What images of one batch must have in common: guidance scale and denoising steps."""
-        return self.guidance_scale, self.denoising_steps
+    def batch_settings(self) -> tuple[float, int, float]:
+        """What images of one batch must have in common: guidance, its rescaling, and steps."""
+        return self.guidance_scale, self.denoising_steps, self.rescale
 
     def to_json(self) -> dict[str, float]:
         """Return the fields as a JSON object, without optional ones that are off."""

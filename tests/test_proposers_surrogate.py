@@ -12,11 +12,11 @@ from experiments.proposer_problem import Problem, pool_of
 from fabricbo.proposers import HandProposer, RandomProposer, SobolProposer
 from fabricbo.proposers import surrogate as surrogate_module
 from fabricbo.proposers.bayes import SurrogateProposer
-from fabricbo.proposers.features import FeatureMap
+from fabricbo.proposers.features import _ACTS, FeatureMap
 from fabricbo.proposers.kernel import ActionKernel
 from fabricbo.proposers.surrogate import fit_surrogate, known_references, standardised
 from fabricbo.protocols import History, Proposer
-from fabricbo.records import Action, FabricParams, Trial, TrialStatus
+from fabricbo.records import OPTIONAL, Action, FabricParams, Trial, TrialStatus
 from fabricbo.sampler.schedule import feedback_weight
 from fabricbo.scores import Score
 from fabricbo.space import ActionSpace, Range
@@ -29,6 +29,7 @@ SPACE = ActionSpace(
         "denoising_steps": Range(10, 30),
         "pos_bottleneck_scale": Range(0.0, 2.0),
         "ramp": Range(0.0, 1.0),
+        "rescale": Range(0.0, 1.0),
     }
 )
 
@@ -72,6 +73,7 @@ def test_a_short_strong_window_pulls_as_far_as_a_long_weak_one() -> None:
         ((2, 1, {"ramp": 1.0, "max_weight": 0.0}), (0, 0, {})),
         ((2, 1, {"ramp": 1.0, "feedback_end": 1.0}), (2, 1, {"feedback_end": 1.0})),
         ((2, 1, {"ramp": 1.0, "feedback_end": 0.0}), (2, 1, {"feedback_end": 0.0})),
+        ((2, 1, {"rescale": 1.0, "guidance_scale": 1.0}), (2, 0, {"guidance_scale": 1.0})),
     ],
     ids=[
         "weight 0",
@@ -85,6 +87,7 @@ def test_a_short_strong_window_pulls_as_far_as_a_long_weak_one() -> None:
         "ramp to weight 0",
         "ramp without an end",
         "ramp in one step",
+        "rescale without guidance",
     ],
 )
 def test_what_the_sampler_ignores_moves_nothing(
@@ -102,6 +105,15 @@ def test_a_ramp_takes_from_the_mass() -> None:
     found = row(3, 0, ramp=0.7, **named)
     assert found["liked_mean_mass"] == pytest.approx(mass)
     assert found["ramp"] > row(3, 0, ramp=0.6, **named)["ramp"] > 0
+
+
+def test_rescale_moves_a_point_without_references() -> None:
+    assert row(0, 0, rescale=1.0)["rescale"] > row(0, 0, rescale=0.5)["rescale"] > 0
+    assert row(0, 0, rescale=0.0)["rescale"] == 0
+
+
+def test_optional_settings_say_when_they_act() -> None:
+    assert set(OPTIONAL) <= {name for name, _ in _ACTS}
 
 
 def test_equal_weights_inside_and_outside_hide_the_window() -> None:

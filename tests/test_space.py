@@ -16,7 +16,8 @@ REFERENCES = tuple(
     reference(color, role=Role.DISLIKED if index % 3 == 2 else Role.LIKED)
     for index, color in enumerate(COLORS)
 )
-UPPER = {"feedback_start": 1.0, "feedback_end": 1.0, "prompt_dropout": 0.99, "ramp": 1.0}
+FRACTIONS = ("feedback_start", "feedback_end", "ramp", "rescale")
+UPPER = {**dict.fromkeys(FRACTIONS, 1.0), "prompt_dropout": 0.99}
 """Largest values of the fractions; all others may be as large as one likes."""
 
 

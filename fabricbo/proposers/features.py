@@ -205,5 +205,6 @@ _ACTS: Sequence[tuple[str, Callable[[FabricParams, _Strength], float]]] = (
     ("pos_bottleneck_scale", lambda _, strength: _fade(strength.liked)),
     ("neg_bottleneck_scale", lambda _, strength: _fade(strength.disliked)),
     ("ramp", lambda _, strength: _fade(strength.slope)),
+    ("rescale", lambda params, _: _extrapolated(params)),
 )
 """How strongly settings act that do not always do, from 0 to 1."""
