@@ -40,9 +40,17 @@ from fabricbo.space import ActionSpace, Range
 from fabricbo.study import check_settings
 
 WITHOUT = "without"
-DOMAINS: Mapping[str, Range] = {"ramp": Range(0.0, 1.0), "rescale": Range(0.0, 1.0)}
+DOMAINS: Mapping[str, Range] = {
+    "ramp": Range(0.0, 1.0),
+    "rescale": Range(0.0, 1.0),
+    "middle_scale": Range(0.0, 2.0),
+}
 """Where each setting is searched."""
-SETTINGS: Mapping[str, Sequence[float]] = {"ramp": (0.3, 0.6, 1.0), "rescale": (0.3, 0.7, 1.0)}
+SETTINGS: Mapping[str, Sequence[float]] = {
+    "ramp": (0.3, 0.6, 1.0),
+    "rescale": (0.3, 0.7, 1.0),
+    "middle_scale": (0.0, 0.5, 2.0),
+}
 """At which each is measured in slices, besides where it is off."""
 STRONG = {"guidance_scale": 9.0, "max_weight": 1.5}
 """Beyond what is good for an image: what a guard against burnt ones is for."""
@@ -63,23 +71,27 @@ class _FirstWithout:
 
 
 @cache
-def problem(name: str) -> Problem:
+def problem(name: str, steps: int | None = None) -> Problem:
     """Return a task, whose scores are kept in memory: both arms meet the same first actions."""
-    return demo_problem(name)
+    found = demo_problem(name)
+    hand = found.space.hand
+    steps = steps or hand.denoising_steps
+    return replace(
+        found, space=replace(found.space, hand=replace(hand, denoising_steps=steps)), value=None
+    )
 
 
-def with_field(name: str, field: str) -> Problem:
-    """Return a task whose search may move a setting besides."""
-    found = problem(name)
+def with_field(found: Problem, field: str) -> Problem:
+    """Return a problem whose search may move a setting besides."""
     space = replace(found.space, domains={**found.space.domains, field: DOMAINS[field]})
     return replace(found, space=space)
 
 
 def searched(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Return a row for each arm of each search, played as far as it is not known."""
-    arms = (WITHOUT, options.field)
+    arms, size = (WITHOUT, options.field), {"trials": options.trials, "steps": options.steps}
     wanted = [
-        {"problem": name, "field": arm, "seed": seed, "trials": options.trials}
+        {"problem": name, "field": arm, "seed": seed, **size}
         for seed in range(FIRST_SEED, FIRST_SEED + options.seeds)
         for name in options.problem
         for arm in arms
@@ -108,19 +120,11 @@ def _kept(
 
 
 def _search(keys: Mapping[str, Any]) -> dict[str, Any]:
-    name, arm, seed = keys["problem"], keys["field"], keys["seed"]
-    given = problem(name) if arm == WITHOUT else with_field(name, arm)
+    name, arm, plain = keys["problem"], keys["field"], problem(keys["problem"], keys["steps"])
+    given = plain if arm == WITHOUT else with_field(plain, arm)
     proposer, told = AxProposer(embed=given.embed), list[History]()
-    # Values are of no use to the search, and cost more images than the trials themselves.
-    play(
-        replace(given, value=None),
-        arm,
-        proposer,
-        keys["trials"],
-        seed,
-        told.append,
-        _FirstWithout(problem(name).space),
-    )
+    first = _FirstWithout(plain.space)
+    play(given, arm, proposer, keys["trials"], keys["seed"], told.append, first)
     trials, measures = told[-1].trials, told[-1].measures
     chosen = best(trials, measures, proposer.assess(told[-1]).estimates) or trials[0]
     return {"chosen": chosen.action.params.to_json(), "scores": _scores(name, chosen.action)}
@@ -270,11 +274,11 @@ def main() -> None:
     torch.set_num_threads(1)
     if options.smoke:
         options.problem, options.seeds = ["demo:style-only"], 1
-        options.trials = FIRST_TRIALS + 1
+        options.trials, options.steps = FIRST_TRIALS + 1, 2
     options.problem = options.problem or ["demo:style-only", "demo:style-and-background"]
     if unknown := [name for name in options.problem if name.removeprefix(PREFIX) not in TASKS]:
         raise SystemExit(f"--problem {unknown[0]}: tasks are {', '.join(TASKS)}, after {PREFIX}")
-    slices, search = slice_rows(sliced(options)), search_rows(searched(options))
+    search, slices = search_rows(searched(options)), slice_rows(sliced(options))
     if not search and not slices:
         raise SystemExit(f"{options.results} keeps nothing of what was asked for")
     if options.json:
@@ -291,6 +295,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--problem", action="append", help="demo:TASK; may be repeated")
     parser.add_argument("--seeds", type=int, default=3, help="searches of each arm")
     parser.add_argument("--trials", type=int, default=16, help="the hand settings included")
+    parser.add_argument("--steps", type=int, default=10, help="of a search's images")
     parser.add_argument("--results", type=Path, default=Path(".benchmark"), help="a folder")
     parser.add_argument("--kept", action="store_true", help="play nothing, tell what is kept")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -108,6 +108,9 @@ class FabricParams:
     rescale: float = _optional(0.0, 0.0, 1.0, alone=True)
     """How far guided predictions are brought back to the standard deviation of the conditional
     ones, in [0, 1], against burnt images (arXiv 2305.08891, section 3.4: 0.7)."""
+    middle_scale: float = _optional(1.0, 0.0, math.inf)
+    """Factor on both weights halfway between the U-Net's outermost level and its bottleneck, at
+    least 0; less and less of it towards both; 1 is FABRIC's own: a straight line."""
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:

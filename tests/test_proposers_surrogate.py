@@ -30,6 +30,7 @@ SPACE = ActionSpace(
         "pos_bottleneck_scale": Range(0.0, 2.0),
         "ramp": Range(0.0, 1.0),
         "rescale": Range(0.0, 1.0),
+        "middle_scale": Range(0.0, 2.0),
     }
 )
 
@@ -74,6 +75,7 @@ def test_a_short_strong_window_pulls_as_far_as_a_long_weak_one() -> None:
         ((2, 1, {"ramp": 1.0, "feedback_end": 1.0}), (2, 1, {"feedback_end": 1.0})),
         ((2, 1, {"ramp": 1.0, "feedback_end": 0.0}), (2, 1, {"feedback_end": 0.0})),
         ((2, 1, {"rescale": 1.0, "guidance_scale": 1.0}), (2, 0, {"guidance_scale": 1.0})),
+        ((0, 0, {"middle_scale": 0.0}), (0, 0, {"middle_scale": 2.0})),
     ],
     ids=[
         "weight 0",
@@ -88,6 +90,7 @@ def test_a_short_strong_window_pulls_as_far_as_a_long_weak_one() -> None:
         "ramp without an end",
         "ramp in one step",
         "rescale without guidance",
+        "middle of nothing",
     ],
 )
 def test_what_the_sampler_ignores_moves_nothing(

@@ -72,6 +72,19 @@ def test_levels_interpolate_from_outermost_to_bottleneck() -> None:
     assert schedule.level_weights((0.8, 0.4), 4) == pytest.approx((0.8, 0.7, 0.6, 0.5, 0.4))
 
 
+@pytest.mark.parametrize(
+    ("levels", "middle", "weights"),
+    [
+        (4, 0.0, (0.8, 0.35, 0.0, 0.25, 0.4)),
+        (4, 2.0, (0.8, 1.05, 1.2, 0.75, 0.4)),
+        (2, 0.5, (0.8, 0.3, 0.4)),
+        (1, 0.0, (0.8, 0.4)),
+    ],
+)
+def test_the_middle_has_a_scale_of_its_own(levels, middle, weights) -> None:
+    assert schedule.level_weights((0.8, 0.4), levels, middle) == pytest.approx(weights)
+
+
 @given(st.floats(0, 2), st.floats(0, 2), st.integers(1, 6))
 def test_level_weights_stay_between_the_pair(outer: float, inner: float, levels: int) -> None:
     weights = schedule.level_weights((outer, inner), levels)

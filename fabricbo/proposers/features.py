@@ -206,5 +206,6 @@ _ACTS: Sequence[tuple[str, Callable[[FabricParams, _Strength], float]]] = (
     ("neg_bottleneck_scale", lambda _, strength: _fade(strength.disliked)),
     ("ramp", lambda _, strength: _fade(strength.slope)),
     ("rescale", lambda params, _: _extrapolated(params)),
+    ("middle_scale", lambda _, strength: _fade(max(strength.liked, strength.disliked))),
 )
 """How strongly settings act that do not always do, from 0 to 1."""

@@ -34,12 +34,20 @@ def disliked_pair(weight: float, params: FabricParams) -> WeightPair:
     return weight, weight * params.neg_bottleneck_scale
 
 
-def level_weights(pair: WeightPair, levels: int) -> Sequence[float]:
-    """Interpolate linearly from the outermost of `levels` down blocks (0) to the bottleneck.
+def level_weights(pair: WeightPair, levels: int, middle: float = 1.0) -> Sequence[float]:
+    """Interpolate from the outermost of `levels` down blocks (0) to the bottleneck.
+
+    Args:
+        pair: the two ends.
+        levels: how many down blocks there are.
+        middle: `middle_scale`; 1 interpolates linearly.
 
     Returns:
         `levels + 1` weights; the last is the bottleneck's.
     """
     outermost, bottleneck = pair
     inner = [outermost + (bottleneck - outermost) * level / levels for level in range(levels)]
+    if middle != 1:
+        nearness = [1 - abs(2 * level / levels - 1) for level in range(levels)]
+        inner = [w * (1 + (middle - 1) * near) for w, near in zip(inner, nearness, strict=True)]
     return (*inner, bottleneck)
