@@ -18,7 +18,7 @@ import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def searched(options: argparse.Namespace) -> list[dict[str, Any]]:
         for name in options.problem
         for arm in arms
     ]
-    return _kept("search", wanted, _search, options)
+    return _kept("search", wanted, partial(_search, images=options.images), options)
 
 
 def _kept(
@@ -119,7 +119,7 @@ def _kept(
     return found
 
 
-def _search(keys: Mapping[str, Any]) -> dict[str, Any]:
+def _search(keys: Mapping[str, Any], images: int) -> dict[str, Any]:
     name, arm, plain = keys["problem"], keys["field"], problem(keys["problem"], keys["steps"])
     given = plain if arm == WITHOUT else with_field(plain, arm)
     proposer, told = AxProposer(embed=given.embed), list[History]()
@@ -127,7 +127,8 @@ def _search(keys: Mapping[str, Any]) -> dict[str, Any]:
     play(given, arm, proposer, keys["trials"], keys["seed"], told.append, first)
     trials, measures = told[-1].trials, told[-1].measures
     chosen = best(trials, measures, proposer.assess(told[-1]).estimates) or trials[0]
-    return {"chosen": chosen.action.params.to_json(), "scores": _scores(name, chosen.action)}
+    scores = _scores(name, chosen.action, images)
+    return {"chosen": chosen.action.params.to_json(), "scores": scores}
 
 
 def _task(name: str) -> DemoTask:
@@ -164,19 +165,19 @@ def sliced(options: argparse.Namespace) -> list[dict[str, Any]]:
         if anchor != "strong settings" or field == "rescale"
         for setting in (OPTIONAL[field], *SETTINGS[field])
     ]
-    return _kept("slices", wanted, _slice, options)
+    return _kept("slices", wanted, partial(_slice, images=options.images), options)
 
 
-def _slice(keys: Mapping[str, Any]) -> dict[str, Any]:
+def _slice(keys: Mapping[str, Any], images: int) -> dict[str, Any]:
     action = anchors(keys["problem"])[keys["at"]]
     params = replace(action.params, **{keys["field"]: keys["setting"]})
-    return {"scores": _scores(keys["problem"], replace(action, params=params))}
+    return {"scores": _scores(keys["problem"], replace(action, params=params), images)}
 
 
-def _scores(name: str, action: Action) -> list[float]:
+def _scores(name: str, action: Action, images: int) -> list[float]:
     """Return an action's scores on seeds that no trial meets."""
     prompt = _task(name).prompt
-    found = evaluate(_objective(name), demo_sampler()(action, prompt, HELD_OUT), prompt)
+    found = evaluate(_objective(name), demo_sampler()(action, prompt, HELD_OUT[:images]), prompt)
     return [round(value, 5) for value in found.values]
 
 
@@ -274,7 +275,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if options.smoke:
         options.problem, options.seeds = ["demo:style-only"], 1
-        options.trials, options.steps = FIRST_TRIALS + 1, 2
+        options.trials, options.steps, options.images = FIRST_TRIALS + 1, 2, 2
     options.problem = options.problem or ["demo:style-only", "demo:style-and-background"]
     if unknown := [name for name in options.problem if name.removeprefix(PREFIX) not in TASKS]:
         raise SystemExit(f"--problem {unknown[0]}: tasks are {', '.join(TASKS)}, after {PREFIX}")
@@ -296,6 +297,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=3, help="searches of each arm")
     parser.add_argument("--trials", type=int, default=16, help="the hand settings included")
     parser.add_argument("--steps", type=int, default=10, help="of a search's images")
+    parser.add_argument("--images", type=int, default=len(HELD_OUT), help="with held-out seeds")
     parser.add_argument("--results", type=Path, default=Path(".benchmark"), help="a folder")
     parser.add_argument("--kept", action="store_true", help="play nothing, tell what is kept")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
