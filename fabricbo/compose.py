@@ -308,8 +308,13 @@ def sampler_for(settings: StudySettings, *, device: str = "auto") -> Sampler:
 
 
 def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:
-    """Load the checkpoint and wrap it as a sampler."""
+    """Load the checkpoint and wrap it as a sampler.
+
+    Raises:
+        ValueError: it cannot draw all that the space allows.
+    """
     from fabricbo.sampler import FabricSampler, SamplerOptions, load_pipeline
+    from fabricbo.sampler.sampler import check_rescale
     from fabricbo.sampler.threads import ThreadTunedSampler
 
     gigabytes = settings.checkpoint.cache_gb
@@ -325,7 +330,10 @@ def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:
         feedback_levels=settings.checkpoint.feedback_levels,
         merge_tokens=settings.checkpoint.merge_tokens,
     )
-    sampler = FabricSampler(load_pipeline(checkpoint), options)
+    pipeline = load_pipeline(checkpoint)
+    if "rescale" in settings.space.to_space().settings:
+        check_rescale(pipeline)
+    sampler = FabricSampler(pipeline, options)
     on_cpu = sampler.pipeline.device.type == "cpu"
     return ThreadTunedSampler(sampler) if on_cpu else sampler
 

@@ -63,7 +63,7 @@ class Batching(Protocol):
     def together(self, drawings: Sequence[Drawing], /) -> list[list["Image"]]:
         """Return the images of each, the same as one by one up to rounding.
 
-        The actions have one guidance scale and one number of denoising steps.
+        The actions have the same `batch_settings`: one guidance scale, say.
         """
 
 

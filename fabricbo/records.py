@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from fabricbo.scores import Score, is_finite
@@ -56,6 +57,23 @@ class TrialStatus(StrEnum):
         return self in (TrialStatus.FAILED, TrialStatus.ABANDONED)
 
 
+def _optional(off: float, low: float, high: float, *, alone: bool = False) -> float:
+    """Declare a setting that FABRIC does not have.
+
+    Where it is off nothing is said of it: not in what is stored, nor to a proposer, so that a study
+    without it is what it was before there was such a setting.
+
+    Args:
+        off: its value where it does nothing.
+        low: its least value.
+        high: its largest value.
+        alone: whether it changes images that are drawn without references.
+    """
+    declared = {"off": off, "range": (low, high), "alone": alone}
+    found: float = field(default=off, metadata=declared)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class FabricParams:
     """The scalar settings of one FABRIC generation; the defaults are the classic hand settings.
@@ -84,6 +102,15 @@ class FabricParams:
     """Denoising steps, 1 to 1000 (authors: 20)."""
     prompt_dropout: float = 0.0
     """Probability in [0, 1) that a word of the prompt is left out (paper, section 5: 0.3)."""
+    ramp: float = _optional(0.0, 0.0, 1.0)
+    """Share of the window, in [0, 1], in which the weight rises at its start and falls at its end;
+    0 is FABRIC's own: at once."""
+    rescale: float = _optional(0.0, 0.0, 1.0, alone=True)
+    """How far guided predictions are brought back to the standard deviation of the conditional
+    ones, in [0, 1], against burnt images (arXiv 2305.08891, section 3.4: 0.7)."""
+    middle_scale: float = _optional(1.0, 0.0, math.inf)
+    """Factor on both weights halfway between the U-Net's outermost level and its bottleneck, at
+    least 0; less and less of it towards both; 1 is FABRIC's own: a straight line."""
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
@@ -107,14 +134,30 @@ class FabricParams:
         first, last = round(steps * self.feedback_start), round(steps * self.feedback_end)
         return range(first, max(min(last + 1, steps), first))
 
+    def shares(self, steps: int) -> tuple[float, ...]:
+        """Return how far the weight is from `min_weight` (0) to `max_weight` (1) in the window.
+
+        Never 0, so that the window is as long as it says. An end beyond which there is no denoising
+        step has no ramp: there is nothing that the weight could rise from or fall to.
+
+        Args:
+            steps: as for `window`.
+
+        Returns:
+            One for each of the window's steps.
+        """
+        window = self.window(steps)
+        return _shares(len(window), self.ramp, window.start > 0, window.stop < steps)
+
     @property
-    def batch_settings(self) -> tuple[float, int]:
-        """What images of one batch must have in common: guidance scale and denoising steps."""
-        return self.guidance_scale, self.denoising_steps
+    def batch_settings(self) -> tuple[float, int, float]:
+        """What images of one batch must have in common: guidance, its rescaling, and steps."""
+        return self.guidance_scale, self.denoising_steps, self.rescale
 
     def to_json(self) -> dict[str, float]:
-        """Return the fields as a JSON object."""
-        return {name: getattr(self, name) for name in PARAMETER_NAMES}
+        """Return the fields as a JSON object, without optional ones that are off."""
+        named = ((name, getattr(self, name)) for name in PARAMETER_NAMES)
+        return {name: value for name, value in named if OPTIONAL.get(name) != value}
 
     @classmethod
     def from_json(cls, data: Mapping[str, float]) -> "FabricParams":
@@ -141,9 +184,32 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("guidance_scale", 0.0, math.inf),
     ("denoising_steps", 1, 1000),
     ("prompt_dropout", 0.0, 1.0),
+    *((f.name, *f.metadata["range"]) for f in fields(FabricParams) if f.metadata),
 )
 PARAMETER_NAMES: tuple[str, ...] = tuple(f.name for f in fields(FabricParams))
+OPTIONAL: Mapping[str, float] = {
+    f.name: float(f.metadata["off"]) for f in fields(FabricParams) if f.metadata
+}
+"""Settings that FABRIC does not have, and their values where they are off."""
+ACT_ALONE: tuple[str, ...] = (
+    *("guidance_scale", "denoising_steps", "prompt_dropout"),
+    *(f.name for f in fields(FabricParams) if f.metadata and f.metadata["alone"]),
+)
+"""Settings that do not act through references."""
 _KNOWN = frozenset(PARAMETER_NAMES)
+
+
+@lru_cache(maxsize=4096)
+def _shares(length: int, ramp: float, rises: bool, falls: bool) -> tuple[float, ...]:
+    """Return a window's shares; its first is below 1 where it rises, its last where it falls."""
+    ends = rises + falls
+    if not ramp or not ends:
+        return (1.0,) * length
+    steps = ramp * (length - 1) / ends
+    up = [min(1.0, (i + 1) / (steps + 1)) for i in range(length)]
+    return tuple(
+        min(up[i] if rises else 1.0, up[length - 1 - i] if falls else 1.0) for i in range(length)
+    )
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:

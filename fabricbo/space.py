@@ -10,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from fabricbo.records import PARAMETER_NAMES, Action, FabricParams, Reference, Role
+from fabricbo.records import (
+    ACT_ALONE,
+    OPTIONAL,
+    PARAMETER_NAMES,
+    Action,
+    FabricParams,
+    Reference,
+    Role,
+)
 
 MAX_POOL = 32
 """Most references that a pool may hold."""
@@ -89,9 +97,6 @@ class Choice:
 
 Domain = Range | Choice
 
-_ACT_ALONE = ("guidance_scale", "denoising_steps", "prompt_dropout")
-"""Parameters that do not act through references."""
-
 DEFAULT_DOMAINS: Mapping[str, Domain] = {
     "feedback_start": Range(0.0, 1.0),
     "feedback_end": Range(0.0, 1.0),
@@ -152,12 +157,21 @@ class ActionSpace:
     @property
     def acts_without_references(self) -> bool:
         """Whether anything that varies changes an image that is drawn without references."""
-        return not set(self.domains).isdisjoint(_ACT_ALONE)
+        return not set(self.domains).isdisjoint(ACT_ALONE)
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
         """Names of the parameters that vary, in the order of their coordinates."""
         return tuple(name for name in PARAMETER_NAMES if name in self.domains)
+
+    @cached_property
+    def settings(self) -> tuple[str, ...]:
+        """Names of all settings that the study has: of optional ones those that can be on."""
+        return tuple(
+            name
+            for name in PARAMETER_NAMES
+            if name in self.domains or OPTIONAL.get(name) != getattr(self.hand, name)
+        )
 
     def dimensions(self, pool: Sequence[Reference]) -> int:
         """Return the number of coordinates with this pool."""

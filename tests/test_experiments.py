@@ -32,6 +32,18 @@ def test_feedback_pictures(tmp_path: Path) -> None:
     assert all(len(one) > 2 for one in told)  # each column has a score
 
 
+def test_optional_fields(tmp_path: Path) -> None:
+    command = ("experiments.optional_fields", "--smoke", "--json", "--results", tmp_path)
+    done, again = script(*command), script(*command, "--kept")
+    told = json.loads(done.stdout)
+    assert again.stdout == done.stdout
+    (search,) = told["search"]
+    assert (search["field"], search["seeds"]) == ("ramp", 1)
+    assert search["difference"] == search["with"] - search["without"]
+    assert [row["setting"] for row in told["slices"]] == 2 * [0.0, 0.3, 0.6, 1.0]
+    assert all(-1 <= row["score"] <= 1 for row in told["slices"])
+
+
 def test_time_suggestions() -> None:
     command = [sys.executable, "-W", "ignore", "-m", "experiments.time_suggestions"]
     done = subprocess.run(

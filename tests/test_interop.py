@@ -21,7 +21,7 @@ from fabricbo.interop.study_file import study_fragment
 from fabricbo.interop.timesteps import Spacing
 from fabricbo.interop.webui import preset, ui_defaults, webui_text
 from fabricbo.interop.webui_reading import read_text
-from fabricbo.records import FabricParams
+from fabricbo.records import OPTIONAL, FabricParams
 from fabricbo.study import check_settings
 from tests.test_webui_text import TEXTS
 
@@ -127,6 +127,7 @@ def test_what_webui_did_besides_is_named() -> None:
         (with_params(max_weight=1.2), "sliders end at 1, below max_weight"),
         (with_params(max_weight=0.0, min_weight=0.3), "the plug-in is off"),
         (with_params(prompt_dropout=0.3), "prompt_dropout has no counterpart"),
+        (with_params(ramp=0.5), "ramp has no counterpart"),
         (replace(PLAIN, solver=None), "the scheduler is not known"),
         (replace(PLAIN, solver=solver_named("DDIM")), "WebUI runs the U-Net 19 times, fabricbo 20"),
         (replace(PLAIN, prompt="a (gold:1.2) cat"), "WebUI reads brackets"),
@@ -134,6 +135,19 @@ def test_what_webui_did_besides_is_named() -> None:
 )
 def test_what_the_plug_in_cannot_do_is_named(recipe, note) -> None:
     assert any(note in one for one in FORMS["webui"](recipe).notes)
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_optional_settings_are_lost_but_to_us(name) -> None:
+    recipe = with_params(**{name: 0.5})
+    for form in ("webui", "comfyui", "authors"):
+        assert f"{name} has no counterpart there: it is off" in FORMS[form](recipe).notes
+    own = FORMS["diffusers"](recipe)
+    assert f"pipeline.json: {name} has no counterpart there: it is off" in own.notes
+    assert f"{name}=0.5," in own.files["draw.py"]
+    assert f"{name} = 0.5" in FORMS["fabricbo"](recipe).files["study.toml"]
+    told = "guidance_rescale=PARAMS.rescale," in own.files["draw.py"]
+    assert told == (name == "rescale")
 
 
 def test_nothing_is_lost_where_nothing_is() -> None:

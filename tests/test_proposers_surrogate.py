@@ -12,11 +12,12 @@ from experiments.proposer_problem import Problem, pool_of
 from fabricbo.proposers import HandProposer, RandomProposer, SobolProposer
 from fabricbo.proposers import surrogate as surrogate_module
 from fabricbo.proposers.bayes import SurrogateProposer
-from fabricbo.proposers.features import FeatureMap
+from fabricbo.proposers.features import _ACTS, FeatureMap
 from fabricbo.proposers.kernel import ActionKernel
 from fabricbo.proposers.surrogate import fit_surrogate, known_references, standardised
 from fabricbo.protocols import History, Proposer
-from fabricbo.records import Action, FabricParams, Trial, TrialStatus
+from fabricbo.records import OPTIONAL, Action, FabricParams, Trial, TrialStatus
+from fabricbo.sampler.schedule import feedback_weight
 from fabricbo.scores import Score
 from fabricbo.space import ActionSpace, Range
 
@@ -27,6 +28,9 @@ SPACE = ActionSpace(
         "guidance_scale": Range(0.5, 10.0),
         "denoising_steps": Range(10, 30),
         "pos_bottleneck_scale": Range(0.0, 2.0),
+        "ramp": Range(0.0, 1.0),
+        "rescale": Range(0.0, 1.0),
+        "middle_scale": Range(0.0, 2.0),
     }
 )
 
@@ -66,6 +70,12 @@ def test_a_short_strong_window_pulls_as_far_as_a_long_weak_one() -> None:
         ((2, 1, {"guidance_scale": 1.0}), (2, 0, {"guidance_scale": 0.6})),
         ((2, 1, {"feedback_start": 1.0, "feedback_end": 1.0}), (0, 0, {})),
         ((0, 2, {"pos_bottleneck_scale": 0.0}), (0, 2, {"pos_bottleneck_scale": 2.0})),
+        ((0, 0, {"ramp": 1.0}), (0, 0, {})),
+        ((2, 1, {"ramp": 1.0, "max_weight": 0.0}), (0, 0, {})),
+        ((2, 1, {"ramp": 1.0, "feedback_end": 1.0}), (2, 1, {"feedback_end": 1.0})),
+        ((2, 1, {"ramp": 1.0, "feedback_end": 0.0}), (2, 1, {"feedback_end": 0.0})),
+        ((2, 1, {"rescale": 1.0, "guidance_scale": 1.0}), (2, 0, {"guidance_scale": 1.0})),
+        ((0, 0, {"middle_scale": 0.0}), (0, 0, {"middle_scale": 2.0})),
     ],
     ids=[
         "weight 0",
@@ -75,12 +85,38 @@ def test_a_short_strong_window_pulls_as_far_as_a_long_weak_one() -> None:
         "guidance off",
         "window after the last step",
         "bottleneck of nothing",
+        "ramp of nothing",
+        "ramp to weight 0",
+        "ramp without an end",
+        "ramp in one step",
+        "rescale without guidance",
+        "middle of nothing",
     ],
 )
 def test_what_the_sampler_ignores_moves_nothing(
     one: tuple[int, int, dict[str, float]], other: tuple[int, int, dict[str, float]]
 ) -> None:
     assert row(one[0], one[1], **one[2]) == pytest.approx(row(other[0], other[1], **other[2]))
+
+
+def test_a_ramp_takes_from_the_mass() -> None:
+    """The mean over the steps is that of the weights that are met."""
+    params = FabricParams(feedback_start=0.2, feedback_end=0.6, ramp=0.7, denoising_steps=10)
+    weights = [feedback_weight(i, 10, params) for i in range(10)]
+    mass = sum(3 * w / (1 + 3 * w) for w in weights) / 10
+    named = {"feedback_start": 0.2, "feedback_end": 0.6, "denoising_steps": 10}
+    found = row(3, 0, ramp=0.7, **named)
+    assert found["liked_mean_mass"] == pytest.approx(mass)
+    assert found["ramp"] > row(3, 0, ramp=0.6, **named)["ramp"] > 0
+
+
+def test_rescale_moves_a_point_without_references() -> None:
+    assert row(0, 0, rescale=1.0)["rescale"] > row(0, 0, rescale=0.5)["rescale"] > 0
+    assert row(0, 0, rescale=0.0)["rescale"] == 0
+
+
+def test_optional_settings_say_when_they_act() -> None:
+    assert set(OPTIONAL) <= {name for name, _ in _ACTS}
 
 
 def test_equal_weights_inside_and_outside_hide_the_window() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fabricbo.records import (
+    OPTIONAL,
     PARAMETER_NAMES,
     Action,
     FabricParams,
@@ -43,12 +44,27 @@ def params(draw: st.DrawFn) -> FabricParams:
         **weights,
         denoising_steps=draw(st.integers(1, 1000)),
         prompt_dropout=draw(st.floats(0, 1, exclude_max=True)),
+        **{name: draw(st.floats(0, 1)) for name in OPTIONAL},
     )
 
 
 @given(params())
 def test_params_round_trip_through_json(value: FabricParams) -> None:
     assert FabricParams.from_json(json.loads(json.dumps(value.to_json()))) == value
+
+
+def test_optional_settings_are_written_where_they_are_on() -> None:
+    """What earlier versions stored, and its hash, is what is stored now."""
+    assert FabricParams().to_json().keys() == set(PARAMETER_NAMES) - set(OPTIONAL)
+    for name in OPTIONAL:
+        assert FabricParams(**{name: 0.5}).to_json()[name] == 0.5
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_optional_settings_have_ranges(name: str) -> None:
+    for wrong in (-0.1, math.inf, math.nan, "much"):
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            FabricParams(**{name: wrong})
 
 
 def test_defaults_are_the_classic_hand_settings() -> None:

@@ -294,11 +294,56 @@ def test_images_of_several_actions_in_one_batch_are_those_of_each(pipeline) -> N
     assert np.abs(pixels(together[0])[0] - pixels(stock(pipeline, [1]))[0]).max() > 2
 
 
-@pytest.mark.parametrize("other", [{"guidance_scale": 4.0}, {"denoising_steps": 7}])
+@pytest.mark.parametrize(
+    "other", [{"guidance_scale": 4.0}, {"denoising_steps": 7}, {"rescale": 0.5}]
+)
 def test_a_batch_has_one_guidance_scale_and_number_of_steps(pipeline, other) -> None:
     drawings = [Drawing(action(), "a cat", [1]), Drawing(action(**other), "a cat", [2])]
-    with pytest.raises(ValueError, match="one guidance scale and number of steps"):
+    with pytest.raises(ValueError, match="one guidance scale, rescale and number of steps"):
         FabricSampler(pipeline).together(drawings)
+
+
+@pytest.mark.parametrize("on", [{"ramp": 1.0}, {"middle_scale": 0.0}])
+def test_what_acts_through_references_needs_some(tmp_path, on) -> None:
+    # The other tiny U-Net has no attention between its two ends, as Stable Diffusion's has.
+    blocks = {
+        f"{way}_block_types": (f"CrossAttn{way.title()}Block2D",) * 2 for way in ("down", "up")
+    }
+    sampler = FabricSampler(tiny_pipeline(tmp_path, **blocks))
+
+    def drawn(*roles: Any, **params: float) -> np.ndarray:
+        return pixels(sampler(action(*roles, feedback_end=0.5, **params), "a cat", [3]))
+
+    assert not np.array_equal(drawn(**on), drawn())
+    assert np.array_equal(drawn((), (), **on), drawn((), ()))
+
+
+def test_rescale_is_that_of_diffusers(pipeline) -> None:
+    sampler = FabricSampler(pipeline)
+    drawn = pixels(sampler(action((), (), rescale=0.7), "a cat", [3, 4]))
+    assert np.array_equal(drawn, pixels(stock(pipeline, [3, 4], guidance_rescale=0.7)))
+    assert not np.array_equal(drawn, pixels(stock(pipeline, [3, 4])))
+    with_references = pixels(sampler(action(rescale=0.7), "a cat", [3, 4]))
+    assert not np.array_equal(with_references, pixels(sampler(action(), "a cat", [3, 4])))
+
+
+def test_rescale_does_nothing_without_guidance(pipeline) -> None:
+    sampler = FabricSampler(pipeline)
+    one, other = (action(guidance_scale=1.0, rescale=r) for r in (0.0, 0.7))
+    assert np.array_equal(pixels(sampler(one, "a cat", [3])), pixels(sampler(other, "a cat", [3])))
+
+
+def test_a_pipeline_that_knows_no_rescale_is_told_nothing_of_it(pipeline) -> None:
+    class Other(type(pipeline)):
+        def __call__(self, prompt, generator=None, guidance_scale=7.5, **call: Any):
+            assert "guidance_rescale" not in call
+            call |= {"generator": generator, "guidance_scale": guidance_scale}
+            return super().__call__(prompt, **call)
+
+    sampler = FabricSampler(Other(**pipeline.components))
+    assert sampler(action(), "a cat", [3])
+    with pytest.raises(ValueError, match="takes guidance_rescale, and Other does not"):
+        sampler(action(rescale=0.7), "a cat", [3])
 
 
 def test_role_of_a_reference() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabricbo.records import PARAMETER_NAMES, Action, FabricParams, Role
+from fabricbo.records import OPTIONAL, PARAMETER_NAMES, Action, FabricParams, Role
 from fabricbo.space import DEFAULT_DOMAINS, MAX_POOL, ActionSpace, Choice, Range
 from tests.tiny import reference
 
@@ -16,8 +16,21 @@ REFERENCES = tuple(
     reference(color, role=Role.DISLIKED if index % 3 == 2 else Role.LIKED)
     for index, color in enumerate(COLORS)
 )
-UPPER = {"feedback_start": 1.0, "feedback_end": 1.0, "prompt_dropout": 0.99}
+FRACTIONS = ("feedback_start", "feedback_end", "ramp", "rescale")
+UPPER = {**dict.fromkeys(FRACTIONS, 1.0), "prompt_dropout": 0.99}
 """Largest values of the fractions; all others may be as large as one likes."""
+
+
+def test_optional_settings_are_there_where_they_can_be_on() -> None:
+    assert set(ActionSpace().settings) == set(PARAMETER_NAMES) - set(OPTIONAL)
+    for name, off in OPTIONAL.items():
+        on = FabricParams(**{name: 0.5})
+        assert name in ActionSpace(hand=on).settings
+        varying = ActionSpace({name: Range(0.25, 0.75)})
+        assert name in varying.settings
+        assert getattr(varying.hand, name) == off
+        assert ActionSpace().contains(Action(), ())
+        assert not ActionSpace().contains(Action(on), ())
 
 
 def domains(name: str) -> st.SearchStrategy:

@@ -98,7 +98,7 @@ def demo_problem(name: str) -> Problem:
     @cache
     def scores(action: Action, seeds: Sequence[int]) -> tuple[Score, ...]:
         plan = Plan(dict.fromkeys(settings.prompts, tuple(seeds)), settings.images)
-        batches = draw(_sampler(), action, plan)
+        batches = draw(demo_sampler(), action, plan)
         found = score_values(objectives, batches, Scene(action, pool, lambda _prompt: ()))
         count = len(settings.prompts)
         return tuple(
@@ -133,7 +133,8 @@ def _objectives(settings: StudySettings) -> Mapping[str, Objective]:
 
 
 @cache
-def _sampler() -> Any:
+def demo_sampler() -> Any:
+    """Return the bundled checkpoint's sampler, on one machine's CPU."""
     from fabricbo.sampler import Checkpoint, FabricSampler, load_pipeline
 
     return FabricSampler(load_pipeline(Checkpoint("demo", device="cpu")))

@@ -50,6 +50,7 @@ def play(
     trials: int,
     seed: int,
     on_trial: Callable[[History], None] = lambda _: None,
+    first: Proposer | None = None,
 ) -> Run:
     """Let a proposer pick so many actions after the first ones, telling it scores one by one.
 
@@ -60,7 +61,9 @@ def play(
         trials: how many, the `FIRST_TRIALS` included.
         seed: of the proposer's randomness and of the noise.
         on_trial: told the history after each trial.
+        first: who picks the first ones; None: a Sobol sequence.
     """
+    first = first or SobolProposer()
     history = History(
         problem.space,
         problem.pool(0),
@@ -74,7 +77,7 @@ def play(
     for index in range(trials):
         history = replace(history, pool=problem.pool(index))
         began = time.perf_counter()
-        proposal = (proposer if index >= FIRST_TRIALS else SobolProposer()).propose(history)
+        proposal = (proposer if index >= FIRST_TRIALS else first).propose(history)
         if index >= FIRST_TRIALS:
             seconds.append(time.perf_counter() - began)
         # Every proposer's trial of this number meets the same noise.

@@ -60,7 +60,7 @@ with feedback(pipeline.unet, pipeline.scheduler, PARAMS, inputs):
         width=width,
         height=height,
         guidance_scale=PARAMS.guidance_scale,
-        num_inference_steps=PARAMS.denoising_steps,
+        num_inference_steps=PARAMS.denoising_steps,{rescale}
         generator=[torch.Generator().manual_seed(seed) for seed in SEEDS],
     ).images
 for seed, image in zip(SEEDS, images):
@@ -68,6 +68,7 @@ for seed, image in zip(SEEDS, images):
 '''
 
 
+_RESCALE = "\n        guidance_rescale=PARAMS.rescale,"
 _DEMO = "from fabricbo.demo import checkpoint_folder\n"
 
 
@@ -87,6 +88,7 @@ def diffusers_code(recipe: Recipe) -> str:
         liked=ascii(list(recipe.liked)),
         disliked=ascii(list(recipe.disliked)),
         params=_params(recipe.params),
+        rescale=_RESCALE if recipe.params.rescale else "",
         load=_load(recipe),
         scheduler=_scheduler(recipe, scheduler),
     )

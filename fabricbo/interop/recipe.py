@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from fabricbo.interop.solvers import Solver
 from fabricbo.interop.timesteps import Passes, Spacing, number_of_passes
-from fabricbo.records import FabricParams
+from fabricbo.records import OPTIONAL, FabricParams
 from fabricbo.scores import is_finite
 
 T = TypeVar("T")
@@ -104,6 +104,13 @@ def checkpoint_of(recipe: Recipe) -> Converted[str]:
 
 def common_notes(recipe: Recipe) -> tuple[str, ...]:
     """Name what no other program does."""
+    on = [name for name, off in OPTIONAL.items() if getattr(recipe.params, name) != off]
+    lost = (f"{name} has no counterpart there: it is off" for name in on)
+    return (*prompt_and_guidance_notes(recipe), *lost)
+
+
+def prompt_and_guidance_notes(recipe: Recipe) -> tuple[str, ...]:
+    """Name what not even plain diffusers with our `feedback` does."""
     params, notes = recipe.params, []
     if params.prompt_dropout:
         notes.append("prompt_dropout has no counterpart there: the whole prompt counts")

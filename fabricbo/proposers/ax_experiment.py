@@ -188,7 +188,7 @@ def role_name(reference: Reference) -> str:
 
 def scalar_search_space(space: ActionSpace) -> SearchSpace:
     """Return the search space without references: all settings, those that stay as fixed."""
-    parameters = [_scalar_parameter(space, name) for name in PARAMETER_NAMES]
+    parameters = [_scalar_parameter(space, name) for name in space.settings]
     window = [p for p in parameters if p.name in ("feedback_start", "feedback_end")]
     both_vary = not any(isinstance(p, FixedParameter) for p in window)
     constraints = [ParameterConstraint("feedback_start <= feedback_end")] if both_vary else []

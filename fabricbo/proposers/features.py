@@ -10,25 +10,17 @@ actions that give the same images have the same features.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from fabricbo.records import Action, FabricParams, Reference
+from fabricbo.records import ACT_ALONE, Action, FabricParams, Reference
 from fabricbo.space import ActionSpace, Choice, Domain
 
 _HALF_MASS = 0.05
 """Attention mass at which a reference's choice and the window count half as much as at 1."""
-
-_THROUGH_REFERENCES = (
-    "feedback_start",
-    "feedback_end",
-    "pos_bottleneck_scale",
-    "neg_bottleneck_scale",
-)
-_WITHOUT_REFERENCES = ("guidance_scale", "denoising_steps", "prompt_dropout")
 
 
 @dataclass(frozen=True)
@@ -47,8 +39,10 @@ class FeatureMap:
         if "min_weight" in varying or self.space.hand.min_weight > 0:
             # Mean mass and window no longer tell what is inside and what outside.
             with_references += ["liked_mass", "disliked_mass"]
-        with_references += [name for name in _THROUGH_REFERENCES if name in varying]
-        alone = [name for name in _WITHOUT_REFERENCES if name in varying]
+        with_references += [
+            name for name in varying if name not in _IN_MASS and name not in ACT_ALONE
+        ]
+        alone = [name for name in varying if name in ACT_ALONE]
         return (*(with_references if self.references else []), *alone)
 
     def __call__(self, actions: Sequence[Action]) -> npt.NDArray[np.float64]:
@@ -62,9 +56,7 @@ class FeatureMap:
         strength = _strength(action)
         scalars = self._scalars(action.params, strength)
         liked, disliked = _fade(strength.liked_mean), _fade(strength.disliked_mean)
-        # Guidance g extrapolates: g times the conditional pass less g - 1 times the unconditional.
-        guidance = max(action.params.guidance_scale, 1.0)
-        disliked *= (guidance - 1) / guidance
+        disliked *= _extrapolated(action.params)
         roles = [0.0] * (2 * len(places))
         for reference in action.liked:
             roles[places[reference.id]] = liked
@@ -78,18 +70,16 @@ class FeatureMap:
         values = {n: getattr(params, n) for n in self.space.domains}
         values["guidance_scale"] = max(params.guidance_scale, 1.0)
         positions = {n: _position(domain, values[n]) for n, domain in self.space.domains.items()}
+        faded = {n: positions[n] * acts(params, strength) for n, acts in _ACTS if n in positions}
         return {
             **positions,
+            **faded,
             "liked_mass": strength.liked_inside,
             "disliked_mass": strength.disliked_inside,
             "liked_mean_mass": strength.liked_mean,
             "disliked_mean_mass": strength.disliked_mean,
             "feedback_start": window * strength.first / params.denoising_steps,
             "feedback_end": window * strength.stop / params.denoising_steps,
-            "pos_bottleneck_scale": _fade(strength.liked)
-            * positions.get("pos_bottleneck_scale", 0.0),
-            "neg_bottleneck_scale": _fade(strength.disliked)
-            * positions.get("neg_bottleneck_scale", 0.0),
         }
 
 
@@ -107,14 +97,17 @@ class _Strength:
     liked_outside: float
     disliked_outside: float
     """Attention mass of each set inside and outside the window."""
+    liked_window: float
+    disliked_window: float
+    """Mean over the steps inside, where the weight may rise and fall."""
 
     @property
     def liked_mean(self) -> float:
-        return _mix(self.liked_inside, self.liked_outside, self.share_outside)
+        return _mix(self.liked_window, self.liked_outside, self.share_outside)
 
     @property
     def disliked_mean(self) -> float:
-        return _mix(self.disliked_inside, self.disliked_outside, self.share_outside)
+        return _mix(self.disliked_window, self.disliked_outside, self.share_outside)
 
     @property
     def liked(self) -> float:
@@ -132,6 +125,11 @@ class _Strength:
             abs(self.disliked_inside - self.disliked_outside),
         )
 
+    @property
+    def slope(self) -> float:
+        """Difference that the window's ramps can make: none in a window of one step."""
+        return self.contrast if self.stop - self.first > 1 else 0.0
+
 
 def _strength(action: Action) -> _Strength:
     params, steps = action.params, action.params.denoising_steps
@@ -142,15 +140,32 @@ def _strength(action: Action) -> _Strength:
     outside = params.min_weight if stop - first < steps else params.max_weight
     # Without guidance there is no unconditional pass, which disliked references act in.
     disliked = len(action.disliked) if params.guidance_scale > 1 else 0
+    liked_inside = _mass(len(action.liked) * inside)
+    disliked_inside = _mass(disliked * inside * params.neg_scale)
+    liked_window, disliked_window = liked_inside, disliked_inside
+    if params.ramp and stop > first:
+        liked_window = _ramped(len(action.liked), params)
+        disliked_window = _ramped(disliked * params.neg_scale, params)
     return _Strength(
         first=first,
         stop=stop,
         share_outside=1 - (stop - first) / steps,
-        liked_inside=_mass(len(action.liked) * inside),
-        disliked_inside=_mass(disliked * inside * params.neg_scale),
+        liked_inside=liked_inside,
+        disliked_inside=disliked_inside,
         liked_outside=_mass(len(action.liked) * outside),
         disliked_outside=_mass(disliked * outside * params.neg_scale),
+        liked_window=liked_window,
+        disliked_window=disliked_window,
     )
+
+
+def _ramped(factor: float, params: FabricParams) -> float:
+    """Return the mean mass inside the window, given what weights are multiplied with."""
+    if not factor:
+        return 0.0
+    low, more = params.min_weight, params.max_weight - params.min_weight
+    shares = params.shares(params.denoising_steps)
+    return sum(_mass(factor * (low + share * more)) for share in shares) / len(shares)
 
 
 def _mass(weight: float) -> float:
@@ -167,9 +182,30 @@ def _fade(mass: float) -> float:
     return mass * (1 + _HALF_MASS) / (mass + _HALF_MASS)
 
 
+def _extrapolated(params: FabricParams) -> float:
+    """Return the weight of the unconditional pass, 0 where guidance is off.
+
+    Guidance g extrapolates: g times the conditional pass less g - 1 times the unconditional.
+    """
+    guidance = max(params.guidance_scale, 1.0)
+    return (guidance - 1) / guidance
+
+
 def _position(domain: Domain, value: float) -> float:
     """Place a value on the domain's scale; hand settings may lie outside the domain."""
     if isinstance(domain, Choice):
         low, high = min(domain.values), max(domain.values)
         return (value - low) / (high - low)
     return domain.to_unit(max(value, domain.low / 10) if domain.log else value)
+
+
+_IN_MASS = ("min_weight", "max_weight", "neg_scale")
+"""Settings that columns of mass stand for."""
+_ACTS: Sequence[tuple[str, Callable[[FabricParams, _Strength], float]]] = (
+    ("pos_bottleneck_scale", lambda _, strength: _fade(strength.liked)),
+    ("neg_bottleneck_scale", lambda _, strength: _fade(strength.disliked)),
+    ("ramp", lambda _, strength: _fade(strength.slope)),
+    ("rescale", lambda params, _: _extrapolated(params)),
+    ("middle_scale", lambda _, strength: _fade(max(strength.liked, strength.disliked))),
+)
+"""How strongly settings act that do not always do, from 0 to 1."""

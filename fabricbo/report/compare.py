@@ -193,8 +193,8 @@ def _row(known: Known, name: str) -> Row:
 
 def _parameters(known: Sequence[Known]) -> list[tuple[str, list[str], bool]]:
     """Return name, the value in each study's best trial, and whether they differ."""
-    rows = []
-    for name in PARAMETER_NAMES:
+    rows, had = [], {name for one in known for name in one.study.space.settings}
+    for name in filter(had.__contains__, PARAMETER_NAMES):
         values = [
             "" if one.best is None else value_text(getattr(one.best.action.params, name))
             for one in known

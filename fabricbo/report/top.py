@@ -89,12 +89,12 @@ def _some(groups: Sequence[PictureGroup]) -> list[PictureGroup]:
 
 
 def comparison(known: Known) -> list[tuple[str, str, str, bool]]:
-    """Return name, hand value, best value and whether it varies, for every parameter."""
+    """Return name, hand value, best value and whether it varies, for every setting."""
     study, best = known.study, known.best
     if best is None:
         return []
-    hand, found = study.space.hand.to_json(), best.action.params.to_json()
-    varying = study.space.parameters
+    hand, found, varying = study.space.hand, best.action.params, study.space.parameters
     return [
-        (name, value_text(hand[name]), value_text(found[name]), name in varying) for name in hand
+        (name, value_text(getattr(hand, name)), value_text(getattr(found, name)), name in varying)
+        for name in study.space.settings
     ]

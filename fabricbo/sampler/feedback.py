@@ -83,8 +83,9 @@ def feedback(
 ) -> Iterator[None]:
     """Give every pipeline that drives `unet` with `scheduler` feedback inside the `with`.
 
-    The pipeline must be called with `params.guidance_scale` and `params.denoising_steps`; it
-    batches as diffusers does, unconditional rows first, or without them when guidance is off.
+    The pipeline must be called with `params.guidance_scale` and `params.denoising_steps`, and with
+    `params.rescale` as its `guidance_rescale` where that is not 0; it batches as diffusers does,
+    unconditional rows first, or without them when guidance is off.
     On leaving, also by an exception, the U-Net has the very processors it had before.
 
     Raises:
@@ -107,13 +108,13 @@ def shared_feedback(
         shares: at least one, in the order of the images in the batch.
 
     Raises:
-        ValueError: guidance scale, denoising steps, `levels`, `lean` or `merge` differ, or as for
-            `feedback`.
+        ValueError: guidance, its rescaling, denoising steps, `levels`, `lean` or `merge` differ,
+            or as for `feedback`.
     """
     for share in shares:
         check_unet(unet, share.inputs)
     if len({share.params.batch_settings for share in shares}) != 1:
-        raise ValueError("images of one batch need one guidance scale and number of steps")
+        raise ValueError("images of one batch need one guidance scale, rescale and number of steps")
     ways = {(share.inputs.levels, share.inputs.lean, share.inputs.merge) for share in shares}
     if len(ways) != 1:
         raise ValueError("images of one batch need the same levels, lean and merge")

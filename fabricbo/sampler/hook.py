@@ -36,6 +36,8 @@ class _Wanted:
     inputs: FeedbackInputs
     references: Sequence[ReferenceLatent]
     weights: WeightPair
+    middle: float
+    """`middle_scale`."""
 
 
 class FeedbackHook:
@@ -110,7 +112,7 @@ class FeedbackHook:
                 pair = disliked_pair(weight, share.params)
                 groups.append((slice(first, last), share.inputs.disliked, pair))
             found += [
-                _Wanted(rows, share.inputs, references, pair)
+                _Wanted(rows, share.inputs, references, pair, share.params.middle_scale)
                 for rows, references, pair in groups
                 if references and max(pair) > 0
             ]
@@ -124,7 +126,7 @@ class FeedbackHook:
                 lambda: self._compute(wanted, reference, passing, rest),
             )
 
-        levels = level_weights(wanted.weights, len(self._unet.down_blocks))
+        levels = level_weights(wanted.weights, len(self._unet.down_blocks), wanted.middle)
         found = [features(reference) for reference in wanted.references]
         return Injection(wanted.rows, found, [levels] * len(found))
 

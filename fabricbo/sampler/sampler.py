@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,8 @@ class FabricSampler:
             on_step: told about progress; what it raises stops the drawing.
 
         Raises:
-            ValueError: no seed, or not as many prompts as seeds.
+            ValueError: no seed, not as many prompts as seeds, or `rescale` with a pipeline that
+                cannot.
         """
         (images,) = self.together([Drawing(action, prompt, seeds)], on_step=on_step)
         return images
@@ -148,12 +150,15 @@ class FabricSampler:
         """Draw images of several actions in one batch: the same as one by one, up to rounding.
 
         Args:
-            drawings: at least one, of the same guidance scale and number of denoising steps.
+            drawings: at least one, of the same guidance scale, rescale and number of denoising
+                steps.
             on_step: as for a single one.
 
         Raises:
             ValueError: they differ in these, or as for a single one.
         """
+        if drawings[0].action.params.rescale:
+            check_rescale(self.pipeline)
         batches = _batches(drawings, self.options.images_at_once)
         images = iter(
             [
@@ -283,11 +288,26 @@ def _asked(drawing: Drawing) -> list[str]:
     return prompts
 
 
+def check_rescale(pipeline: Any) -> None:
+    """Check that a pipeline knows `rescale`.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if "guidance_rescale" not in signature(pipeline.__call__).parameters:
+        raise ValueError(
+            f"rescale needs a pipeline that takes guidance_rescale, and {type(pipeline).__name__} "
+            "does not; leave it out"
+        )
+
+
 def _pipeline_settings(params: FabricParams) -> dict[str, float]:
-    return {
+    settings = {
         "guidance_scale": params.guidance_scale,
         "num_inference_steps": params.denoising_steps,
     }
+    # Not all pipelines know it, and none needs to where it is off.
+    return {**settings, "guidance_rescale": params.rescale} if params.rescale else settings
 
 
 def _step_callback(on_step: StepCallback | None) -> Any:

@@ -13,8 +13,14 @@ WeightPair = tuple[float, float]
 
 
 def feedback_weight(step: int, steps: int, params: FabricParams) -> float:
-    """Return `max_weight` inside the feedback window and `min_weight` outside."""
-    return params.max_weight if step in params.window(steps) else params.min_weight
+    """Return `max_weight` inside the feedback window, `min_weight` outside, a ramp between."""
+    window = params.window(steps)
+    if step not in window:
+        return params.min_weight
+    share = params.shares(steps)[step - window.start]
+    if share == 1:
+        return params.max_weight
+    return params.min_weight + share * (params.max_weight - params.min_weight)
 
 
 def liked_pair(weight: float, params: FabricParams) -> WeightPair:
@@ -28,12 +34,20 @@ def disliked_pair(weight: float, params: FabricParams) -> WeightPair:
     return weight, weight * params.neg_bottleneck_scale
 
 
-def level_weights(pair: WeightPair, levels: int) -> Sequence[float]:
-    """Interpolate linearly from the outermost of `levels` down blocks (0) to the bottleneck.
+def level_weights(pair: WeightPair, levels: int, middle: float = 1.0) -> Sequence[float]:
+    """Interpolate from the outermost of `levels` down blocks (0) to the bottleneck.
+
+    Args:
+        pair: the two ends.
+        levels: how many down blocks there are.
+        middle: `middle_scale`; 1 interpolates linearly.
 
     Returns:
         `levels + 1` weights; the last is the bottleneck's.
     """
     outermost, bottleneck = pair
     inner = [outermost + (bottleneck - outermost) * level / levels for level in range(levels)]
+    if middle != 1:
+        nearness = [1 - abs(2 * level / levels - 1) for level in range(levels)]
+        inner = [w * (1 + (middle - 1) * near) for w, near in zip(inner, nearness, strict=True)]
     return (*inner, bottleneck)

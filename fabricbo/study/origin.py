@@ -59,7 +59,7 @@ class Origin:
 
     def to_text(self) -> str:
         """Return it as JSON, in ASCII."""
-        return json.dumps(asdict(self), allow_nan=False)
+        return json.dumps({**asdict(self), "params": self.params.to_json()}, allow_nan=False)
 
     @classmethod
     def from_text(cls, text: str) -> "Origin":

@@ -163,9 +163,9 @@ class ExecutorSettings(CheckedSettings):
     is thought of, and are proposed knowing less. None: 1 where a GPU draws here, else 0; with Ray,
     a quarter of the workers, at least 1."""
     together: int = Field(default=1, ge=1, le=64)
-    """Inline: how many trials are drawn in one batch, where they have one guidance scale and number
-    of denoising steps. A GPU that one trial does not fill draws several faster; all of them are
-    proposed knowing as much as the first."""
+    """Inline: how many trials are drawn in one batch, where they have one guidance scale (and
+    `rescale`) and number of denoising steps. A GPU that one trial does not fill draws several
+    faster; all of them are proposed knowing as much as the first."""
     workers: int | None = Field(default=None, ge=1, le=10_000)
     """Ray: how many; None: one a GPU, or one for each `cpus` where there are none."""
     gpus: float | None = Field(default=None, ge=0, le=64)
