@@ -14,6 +14,7 @@ from experiments.benchmark.demo import OWN as TASKS
 from experiments.benchmark.play import FIRST_TRIALS, Results, Run, play
 from experiments.benchmark.problem import ProblemError, adapted, load_problem
 from experiments.benchmark.quality import quality
+from experiments.benchmark.several import several
 from experiments.benchmark.summary import (
     best_known,
     median_trials,
@@ -98,6 +99,35 @@ def test_the_growing_pool_grows_to_its_end() -> None:
     problem = synthetic("growing-12", 0)
     sizes = [len(problem.pool(trials)) for trials in (0, 1, 6, 7, 13, 100)]
     assert sizes == [4, 4, 4, 8, 12, 12]
+
+
+@pytest.mark.parametrize("name", ["bounded-scalars-4", "front-scalars-4"])
+def test_problems_of_several_measures_have_an_optimum_that_chance_does_not_beat(name: str) -> None:
+    problem = several(name, 7)
+    pool = problem.pool(0)
+    rng = np.random.default_rng(1)
+    points = rng.random((300, problem.space.dimensions(pool)))
+    actions = [problem.space.from_unit(point.tolist(), pool) for point in points]
+    assert problem.value is not None and problem.optimum is not None
+    values = [problem.value(action) for action in actions]
+    assert 0 < quality(problem.measures, values) <= problem.optimum  # type: ignore[arg-type]
+
+
+def test_what_is_wanted_and_what_the_prompt_says_pull_apart() -> None:
+    bounded, free = several("bounded-pool-4", 3).optimum, synthetic("pool-4", 3).optimum
+    assert bounded is not None and free is not None
+    assert 0 < bounded < 0.9 * free
+
+
+def test_several_scores_are_the_values_and_noise_that_the_seed_decides() -> None:
+    problem = several("front-pool-4", 3)
+    action = problem.space.hand_action(problem.pool(0))
+    assert problem.value is not None
+    assert problem.evaluate(action, 1) == problem.evaluate(action, 1)
+    drawn = [problem.evaluate(action, seed) for seed in range(500)]
+    for number, value in enumerate(problem.value(action)):  # type: ignore[arg-type]
+        means = [scores[number].mean for scores in drawn]  # type: ignore[index]
+        assert np.mean(means) == pytest.approx(value, abs=0.01)
 
 
 def test_all_proposers_meet_the_same_start_and_the_same_noise() -> None:
