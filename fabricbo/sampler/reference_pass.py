@@ -20,9 +20,9 @@ from fabricbo.sampler.noise import ANY_STEP
 from fabricbo.sampler.surgery import Features, UNetPatch
 
 STEPS_TOGETHER = 2
-"""A row takes less in a batch of two than alone, and still less in one of four (docs/performance.md).
-But four hold more at once than a guided pass of one image, and run more steps that are outside of
-a window."""
+"""A row takes less in a batch of two than alone, and less still in one of four (see
+docs/performance.md). But four hold more at once than a guided pass of one image, and run more steps
+that are outside of a window."""
 
 
 @dataclass(frozen=True)
