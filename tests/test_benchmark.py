@@ -114,7 +114,7 @@ def test_problems_of_several_measures_have_an_optimum_that_chance_does_not_beat(
 
 
 def test_what_is_wanted_and_what_the_prompt_says_pull_apart() -> None:
-    bounded, free = several("bounded-pool-4", 3).optimum, synthetic("pool-4", 3).optimum
+    bounded, free = several("bounded-pool-4", 102).optimum, synthetic("pool-4", 102).optimum
     assert bounded is not None and free is not None
     assert 0 < bounded < 0.9 * free
 
