@@ -21,7 +21,7 @@ _HOW = "`safety = false` in the study file leaves that out"
 
 
 def with_safety(settings: StudySettings, handed_over: bool = False) -> StudySettings:
-    """Return settings that say whether a bound is kept, with the bound if one is.
+    """Return settings with the bound, where one is to be kept.
 
     A study that has an objective `nsfw`, bounded or not, has thought of it.
 
@@ -33,9 +33,9 @@ def with_safety(settings: StudySettings, handed_over: bool = False) -> StudySett
     safe = settings.safety
     if safe is None:
         safe = settings.checkpoint.name != _HARMLESS
-    found: dict[str, Any] = {"safety": safe}
     if not safe:
-        return settings.model_copy(update=found)
+        return settings
+    found: dict[str, Any] = {"safety": True}
     measured = [*settings.objective]
     if measured and not handed_over and all(OBJECTIVE not in (m.name, m.called) for m in measured):
         found["objective"] = (*measured, ObjectiveSettings(name=OBJECTIVE))
