@@ -61,6 +61,8 @@ def test_raters_see_what_breaks_the_bound_blurred_and_everything_where_nothing_i
     None
 ):
     assert with_safety(settings(rating={})).rating.blur == "nsfw"
+    own = settings(rating={}, objective=["colourfulness", "nsfw"], constraints=["nsfw <= 0.5"])
+    assert with_safety(own).rating.blur == "nsfw"
     people = settings(rating={}, objective=())
     assert with_safety(people).rating.blur is True
     assert "blurs all images" in (safety_note(people, with_safety(people)) or "")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fabricbo.scoring import ObjectiveError
+from fabricbo.study.bounds import bounds_by_name
 from fabricbo.study.checked import SettingsError
 from fabricbo.study.settings import ObjectiveSettings, StudySettings
 
@@ -43,7 +44,7 @@ def with_safety(settings: StudySettings, handed_over: bool = False) -> StudySett
     settings = settings.model_copy(update=found)
     if settings.rating is None or settings.rating.blur is not None:
         return settings
-    blurred = {"blur": OBJECTIVE if BOUND in settings.constraints else True}
+    blurred = {"blur": OBJECTIVE if OBJECTIVE in bounds_by_name(settings.constraints) else True}
     return settings.model_copy(update={"rating": settings.rating.model_copy(update=blurred)})
 
 
@@ -53,7 +54,11 @@ def safety_note(given: StudySettings, kept: StudySettings) -> str | None:
     if kept.constraints != given.constraints:
         said.append(f"keeps {BOUND}")
     if kept.rating is not None and kept.rating != given.rating:
-        seen = f"what breaks {BOUND}" if kept.rating.blur == OBJECTIVE else "all images"
+        seen = (
+            f"what breaks the bound on {OBJECTIVE}"
+            if kept.rating.blur == OBJECTIVE
+            else "all images"
+        )
         said.append(f"blurs {seen} until a rater wants to see it")
     if not said:
         return None
