@@ -8,7 +8,13 @@ import torch
 
 from fabricbo.protocols import Drawing
 from fabricbo.records import Action
-from fabricbo.sampler import FabricSampler, SamplerOptions
+from fabricbo.sampler import (
+    FabricSampler,
+    FeedbackInputs,
+    SamplerOptions,
+    Share,
+    shared_feedback,
+)
 from fabricbo.sampler.sampler import StepCallback
 from fabricbo.sampler.surgery import levels_of, patched
 from tests.test_sampler import BLUE, GREEN, RED, action, pixels
@@ -129,3 +135,13 @@ def test_nothing_of_a_reference_pass_outlives_it(pipeline: Any) -> None:
         assert [ref() for ref in met] == [None]
     finally:
         gc.enable()
+
+
+def test_images_of_a_batch_need_the_same_shortcuts(pipeline: Any) -> None:
+    inputs = [FeedbackInputs(torch.zeros(1, 16, 32), merge=share) for share in (0.0, 0.5)]
+    shares = [Share(1, STRONG.params, one) for one in inputs]
+    with (
+        pytest.raises(ValueError, match="the same levels, lean and merge"),
+        shared_feedback(pipeline.unet, pipeline.scheduler, shares),
+    ):
+        pass
