@@ -1,15 +1,16 @@
 """What settings buy that FABRIC does not have: the same search with and without one of them.
 
-    python -m experiments.optional_fields --field ramp               # goes on where it stopped
-    python -m experiments.optional_fields --field ramp --kept --json # tell what is kept
+    python -m experiments.optional_fields                    # all; goes on where it stopped
+    python -m experiments.optional_fields --field ramp --json
+    python -m experiments.optional_fields --kept             # tell what is kept
     python -m experiments.optional_fields --smoke
 
 Two questions, on tasks of the bundled checkpoint. **Search**: both arms get the same number of
 trials, the same first six (without the setting) and the same noise; what counts is the score, on
 seeds that no trial meets, of the trial that a study would call its best. **Slice**: two actions are
-held, the hand settings and settings that do well (for `rescale` also settings that are too strong),
-and the setting alone is moved, over more of such seeds; that is far less noisy, and says nothing of
-what else could be moved with it.
+held, the hand settings (for `rescale` settings that are too strong) and settings that do well, and
+the setting alone is moved, over the same seeds; that is far less noisy, and says nothing of what
+else could be moved with it.
 """
 
 import argparse
@@ -89,7 +90,7 @@ def with_field(found: Problem, field: str) -> Problem:
 
 def searched(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Return a row for each arm of each search, played as far as it is not known."""
-    arms, size = (WITHOUT, options.field), {"trials": options.trials, "steps": options.steps}
+    arms, size = (WITHOUT, *options.field), {"trials": options.trials, "steps": options.steps}
     wanted = [
         {"problem": name, "field": arm, "seed": seed, **size}
         for seed in range(FIRST_SEED, FIRST_SEED + options.seeds)
@@ -157,12 +158,12 @@ def anchors(name: str) -> dict[str, Action]:
 
 def sliced(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Return a row for each action of all slices, scored as far as that is not known."""
-    field = options.field
     wanted = [
         {"problem": name, "at": anchor, "field": field, "setting": setting}
+        for field in options.field
         for name in options.problem
         for anchor in anchors(name)
-        if anchor != "strong settings" or field == "rescale"
+        if anchor != ("hand settings" if field == "rescale" else "strong settings")
         for setting in (OPTIONAL[field], *SETTINGS[field])
     ]
     return _kept("slices", wanted, partial(_slice, images=options.images), options)
@@ -208,28 +209,29 @@ def search_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def slice_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return what each setting came to, and the difference to off with its interval."""
-    off = {
-        (row["problem"], row["at"]): row["scores"]
-        for row in rows
-        if row["setting"] == OPTIONAL[row["field"]]
-    }
+    off = {_anchor(row): row["scores"] for row in rows if row["setting"] == OPTIONAL[row["field"]]}
     found = []
     for row in rows:
-        base = off[row["problem"], row["at"]]
         told = {key: row[key] for key in ("problem", "at", "field", "setting")}
         told["score"] = statistics.mean(row["scores"])
-        if row["scores"] is not base:
-            pairs = zip(row["scores"], base, strict=True)
+        if row["setting"] != OPTIONAL[row["field"]]:
+            pairs = zip(row["scores"], off[_anchor(row)], strict=True)
             told |= _difference([one - other for one, other in pairs])
         found.append(told)
     return found
 
 
-def _difference(pairs: Sequence[float]) -> dict[str, float]:
-    """Return a mean of differences, and half the width of its interval of 95 %."""
-    error = statistics.stdev(pairs) / len(pairs) ** 0.5 if len(pairs) > 1 else float("inf")
-    reach = float(student.ppf(0.975, max(len(pairs) - 1, 1))) * error
-    return {"difference": statistics.mean(pairs), "interval": reach}
+def _anchor(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["field"], row["problem"], row["at"]
+
+
+def _difference(pairs: Sequence[float]) -> dict[str, float | None]:
+    """Return a mean of differences, and half the width of its interval of 95 % (two at least)."""
+    found: dict[str, float | None] = {"difference": statistics.mean(pairs), "interval": None}
+    if len(pairs) > 1:
+        error = statistics.stdev(pairs) / len(pairs) ** 0.5
+        found["interval"] = float(student.ppf(0.975, len(pairs) - 1)) * error
+    return found
 
 
 def search_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -262,11 +264,13 @@ def slice_table(rows: Sequence[Mapping[str, Any]]) -> str:
             cells = [f"{by_setting[settings[0]]['score']:.3f}"]
             cells += [_told(by_setting[s]) for s in settings[1:] if s in by_setting]
             lines.append(f"| {name} | {at} | {' | '.join(cells)} |")
+        lines.append("")
     return "\n".join(lines)
 
 
 def _told(row: Mapping[str, Any]) -> str:
-    return f"{row['difference']:+.3f} ± {row['interval']:.3f}"
+    reach = "" if row["interval"] is None else f" ± {row['interval']:.3f}"
+    return f"{row['difference']:+.3f}{reach}"
 
 
 def main() -> None:
@@ -274,8 +278,9 @@ def main() -> None:
     options = _parser().parse_args()
     torch.set_num_threads(1)
     if options.smoke:
-        options.problem, options.seeds = ["demo:style-only"], 1
+        options.field, options.problem, options.seeds = ["ramp"], ["demo:style-only"], 1
         options.trials, options.steps, options.images = FIRST_TRIALS + 1, 2, 2
+    options.field = options.field or list(DOMAINS)
     options.problem = options.problem or ["demo:style-only", "demo:style-and-background"]
     if unknown := [name for name in options.problem if name.removeprefix(PREFIX) not in TASKS]:
         raise SystemExit(f"--problem {unknown[0]}: tasks are {', '.join(TASKS)}, after {PREFIX}")
@@ -292,7 +297,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--field", choices=list(DOMAINS), default=next(iter(DOMAINS)))
+    parser.add_argument(
+        "--field", action="append", choices=list(DOMAINS), help="may be repeated; default: all"
+    )
     parser.add_argument("--problem", action="append", help="demo:TASK; may be repeated")
     parser.add_argument("--seeds", type=int, default=3, help="searches of each arm")
     parser.add_argument("--trials", type=int, default=16, help="the hand settings included")
