@@ -131,6 +131,17 @@ def test_the_plug_in_does_the_same_steps(window, steps, spacing, solver) -> None
         assert {timesteps[i] for i in found} == {timesteps[i] for i in active}
 
 
+@pytest.mark.parametrize(
+    ("timesteps", "active"),
+    [([500.0, 0.0, 0.0], range(2)), ([999.0, 999.0, 500.0], range(1, 3))],
+    ids=["the last two alike", "the first two alike"],
+)
+def test_a_window_stays_in_its_range_where_passes_cannot_be_told_apart(timesteps, active) -> None:
+    start, end = timestep_window(active, timesteps)
+    assert 0 <= start <= end <= 1
+    assert active_by_timestep((start, end), timesteps) == range(3)
+
+
 @given(WINDOWS, st.integers(2, 120), st.sampled_from(list(SPACINGS)))
 def test_the_plug_in_does_the_same_steps_at_diffusers_timesteps(window, steps, spacing) -> None:
     theirs = euler(steps, spacing)

@@ -39,9 +39,11 @@ def timestep_window(active: range, timesteps: Sequence[float]) -> Window:
     first, last = active[0], active[-1]
     start, end = 0.0, 1.0
     if first > 0:
-        start = _between(progress[first - 1], progress[first], progress[first] - _NUDGE)
+        nudged = max(progress[first] - _NUDGE, 0.0)
+        start = _between(progress[first - 1], progress[first], nudged)
     if last < len(progress) - 1:
-        end = _between(progress[last], progress[last + 1], progress[last] + _NUDGE)
+        nudged = min(progress[last] + _NUDGE, 1.0)
+        end = _between(progress[last], progress[last + 1], nudged)
     return start, end
 
 
