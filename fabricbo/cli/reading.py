@@ -1,9 +1,11 @@
 """Commands that only read: they load neither torch nor ax."""
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from rich.box import SIMPLE
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.table import Column, Table
 from rich.text import Text
@@ -147,18 +149,30 @@ def _trial_table(study: Study) -> Table:
         measure.name.replace("-", "-\n") if several else "score" for measure in study.measures
     ]
     header = ("trial", "by", *scores, *names, "liked,\ndisliked")
-    columns = (Column(name, no_wrap=True) for name in header)
-    table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
-    for trial, following in zip(trials, [*trials[1:], None], strict=True):
-        counts = f"{len(trial.action.liked)}, {len(trial.action.disliked)}"
-        table.add_row(
+    rows = [
+        (
             *(str(trial.index), trial.source, *score_texts(trial, study.measures)),
             *varying(trial, parameters),
-            counts,
+            f"{len(trial.action.liked)}, {len(trial.action.disliked)}",
+        )
+        for trial in trials
+    ]
+    # Rich would look at each cell of thousands twice to find the widths out.
+    widths = [max(map(cell_len, cells)) for cells in zip(*_lines(header), *rows, strict=True)]
+    columns = (Column(n, no_wrap=True, width=w) for n, w in zip(header, widths, strict=True))
+    table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    for trial, row, following in zip(trials, rows, [*trials[1:], None], strict=True):
+        table.add_row(
+            *row,
             style="bold green" if best is not None and trial.index == best.index else None,
             end_section=following is not None and following.round != trial.round,
         )
     return table
+
+
+def _lines(cells: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Return the first line of each cell, then the second, and so on."""
+    return zip_longest(*(cell.split("\n") for cell in cells), fillvalue="")
 
 
 def _best_table(study: Study, best: Trial) -> Table:

@@ -223,6 +223,10 @@ def _search(study: Study, asked: Asked) -> None:
 
         def on_trial(trial: Trial) -> None:
             say(bar.console, trial_line(trial, study), trial=trial.index)
-            advance(bar, next(done), f"round {trial.round} of {rounds}")
+            number = next(done)
+            # The search ends with a last fit, of seconds or more: it is told from drawing.
+            over = number >= study.planned_trials
+            what = "weighing all trials" if over else f"round {trial.round} of {rounds}"
+            advance(bar, number, what)
 
         study.run(on_trial, asked)

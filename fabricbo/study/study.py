@@ -53,6 +53,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+_Judged = tuple[list[Trial], Assessment, list[Preference]]
+"""What says which trial is the best."""
+
+
 class Study:
     """An open study.
 
@@ -80,6 +84,7 @@ class Study:
         self._parts = parts and parts_for(self.measures, self.settings, parts)
         self._running: Runner | None = None
         self._logbook = Logbook(self, {} if parts is None else parts.loggers)
+        self._best: tuple[_Judged, Trial | None] | None = None
         self.direction: Direction = self.measures[0].direction
         self.objective_name = self.measures[0].name
         references = bool(self.rounds[0].pool) or self.settings.pool.grows
@@ -239,12 +244,20 @@ class Study:
         trials without a score were judged. Bounds are kept where any trial keeps them. With
         several objectives it is that of `pareto` with the largest least gain.
         """
-        trials, found = self.trials, self.assessment
+        known = self.trials, self.assessment, self.preferences
+        kept = self._best  # a page asks a dozen times
+        if kept is None or kept[0] != known:
+            kept = self._best = known, self._best_of(*known)
+        return kept[1]
+
+    def _best_of(
+        self, trials: list[Trial], found: Assessment, preferences: list[Preference]
+    ) -> Trial | None:
         if found.utilities:
             return best_judged(trials, self.measures, found)
         if found.estimates:
             return best(trials, self.measures, found.estimates)
-        return best_unassessed(trials, self.measures, self.preferences)
+        return best_unassessed(trials, self.measures, preferences)
 
     def pareto(self) -> list[Trial]:
         """Return the trials that none other beats in all objectives, bounds kept, in order."""
