@@ -2,7 +2,9 @@
 
 One evaluation is one latent through the U-Net once. A guided image takes two a denoising step. A
 reference takes one at each step at which its weight is not 0; with fixed reference noise it is
-computed once for a run, and later rounds use it again (the authors' code computes it anew).
+computed once for a run, and later rounds use it again (the authors' code computes it anew). Our
+sampler runs a reference for two steps at once, so up to one more at each end of a window; that is
+not counted: no image needs it, and all systems have it alike.
 """
 
 from collections.abc import Iterable
