@@ -26,7 +26,7 @@ import torch
 
 from experiments.benchmark.play import play
 from experiments.benchmark.problem import Problem
-from experiments.benchmark.quality import Values, quality
+from experiments.benchmark.quality import Values, as_values, quality
 from experiments.compare_proposers import FIRST_REPORTING_SEED, find_problem
 from experiments.kept_lines import append_line, read_rows
 from experiments.raters.caricature_world import caricature_world
@@ -88,8 +88,7 @@ def _right(problem: Problem, history: History, chosen: Trial, advice: Advice) ->
 
 
 def _values(problem: Problem, trial: Trial) -> Values:
-    found = 0.0 if problem.value is None else problem.value(trial.action)
-    return found if isinstance(found, tuple) else (found,)
+    return as_values(0.0 if problem.value is None else problem.value(trial.action))
 
 
 def ask_judged(name: str, seed: int) -> list[Asked]:

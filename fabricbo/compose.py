@@ -79,9 +79,8 @@ def create_study(
     earlier = None if settings.start_from is None else _earlier(settings, settings.start_from)
     told = _loggers(settings, loggers)
     placement = Placement(device, offload)
-    if objective is None:
-        named_objectives(given, placement)  # what was asked for first, then what was not
-    with naming_safety() if settings.constraints != given.constraints else nullcontext():
+    asked = partial(named_objectives, given, placement)
+    with naming_safety(asked) if settings.constraints != given.constraints else nullcontext():
         parts = load_parts(settings, objective, placement)
     return Study.create(settings, replace(parts, loggers=told), pool, earlier)
 

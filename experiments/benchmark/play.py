@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from experiments.benchmark.problem import Problem
-from experiments.benchmark.quality import Values, quality
+from experiments.benchmark.quality import Values, as_values, quality
 from experiments.kept_lines import append_line, read_rows
 from fabricbo.proposers import SobolProposer
 from fabricbo.protocols import History, Proposer
@@ -83,7 +83,7 @@ def play(
         # Every proposer's trial of this number meets the same noise.
         scores = _several(problem.evaluate(proposal.action, 100_000 * seed + index))
         means = tuple(score.mean for score in scores)
-        values.append(means if problem.value is None else _true(problem.value(proposal.action)))
+        values.append(means if problem.value is None else as_values(problem.value(proposal.action)))
         done = TrialStatus.DONE
         trial = Trial(index, 1, proposal.action, proposal.source, (seed,), done, scores[0])
         history = replace(
@@ -116,10 +116,6 @@ def _upwards(problem: Problem) -> Direction:
 
 def _several(given: Score | tuple[Score, ...]) -> tuple[Score, ...]:
     return (given,) if isinstance(given, Score) else given
-
-
-def _true(given: float | tuple[float, ...]) -> Values:
-    return given if isinstance(given, tuple) else (float(given),)
 
 
 Key = tuple[str, str, int, int]

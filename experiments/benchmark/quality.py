@@ -12,6 +12,11 @@ Values = tuple[float, ...]
 """True scores of an action, one a measure."""
 
 
+def as_values(given: float | tuple[float, ...]) -> Values:
+    """Return what a problem gives, a number where it measures one thing."""
+    return given if isinstance(given, tuple) else (float(given),)
+
+
 def quality(measures: Sequence[Measure], values: Sequence[Values]) -> float:
     """Return what actions came to; the first are the hand settings.
 

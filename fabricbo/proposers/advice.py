@@ -21,7 +21,7 @@ from torch import Tensor
 from fabricbo.assessment import Advice
 from fabricbo.best import broken_bounds
 from fabricbo.proposers.acquisition import candidate_actions
-from fabricbo.proposers.goal import goal_of
+from fabricbo.proposers.goal import bounds_of, goal_of
 from fabricbo.proposers.preference import judged_trials
 from fabricbo.proposers.surrogate import Surrogate
 from fabricbo.protocols import History
@@ -132,8 +132,8 @@ def _gains(surrogate: Surrogate, history: History, best: Trial, rng: np.random.G
     """
     draws = _draws(surrogate, history, [best.action], rng, _DRAWS)
     own, others = draws[:, 0, 0], draws[..., 0]
-    if len(history.measures) > 1:
-        for bound in goal_of(surrogate, history).bounds:
+    if not history.preferences:  # else the one outcome is what people find good
+        for bound in bounds_of(surrogate, history):
             others = others.masked_fill(bound(draws) > 0, -math.inf)
     gains: Tensor = (others.amax(-1) - own).clamp_min(0) * surrogate.units[0].scale
     return gains

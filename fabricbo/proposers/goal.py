@@ -46,12 +46,11 @@ class Goal:
 def goal_of(surrogate: Surrogate, history: History) -> Goal:
     """Return what a study is after, where its trials are scored."""
     objectives = history.objectives
-    bounds = constraints(list(zip(history.measures, surrogate.units, strict=True)))
     if len(objectives) > 1:
         nothing = reference_point(surrogate, history.measures, objectives)
     else:
         nothing = surrogate.means(surrogate.observed)[:, list(objectives)].amin(0)
-    return Goal(objectives, tuple(bounds), nothing)
+    return Goal(objectives, tuple(bounds_of(surrogate, history)), nothing)
 
 
 def hypervolume(points: Tensor) -> Tensor:
@@ -75,6 +74,11 @@ def hypervolume(points: Tensor) -> Tensor:
         bases = torch.stack([hypervolume(points[..., : i + 1, :-1]) for i in range(count)], -1)
     volume: Tensor = (steps * bases).sum(-1)
     return volume
+
+
+def bounds_of(surrogate: Surrogate, history: History) -> list[Constraint]:
+    """Return a function for each bound of a study whose trials are scored."""
+    return constraints(list(zip(history.measures, surrogate.units, strict=True)))
 
 
 def constraints(outcomes: Sequence[tuple[Measure, Unit]]) -> list[Constraint]:

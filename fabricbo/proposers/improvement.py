@@ -25,7 +25,7 @@ from botorch.models import ModelListGP
 from botorch.sampling import SobolQMCNormalSampler
 from torch import Tensor
 
-from fabricbo.proposers.goal import constraints, reference_point
+from fabricbo.proposers.goal import bounds_of, constraints, reference_point
 from fabricbo.proposers.pending import ImprovementAmongPending
 from fabricbo.proposers.surrogate import Surrogate
 from fabricbo.proposers.uncompiled import leave_uncompiled
@@ -42,7 +42,7 @@ def acquisition_function(surrogate: Surrogate, history: History, seed: int) -> A
     pending = _pending(surrogate, history)
     if history.preferences:
         return _over_the_winner(surrogate, history.measures[0], sampler, pending)
-    bounds = constraints(list(zip(history.measures, surrogate.units, strict=True)))
+    bounds = bounds_of(surrogate, history)
     objectives = history.objectives
     if len(objectives) > 1:
         leave_uncompiled()

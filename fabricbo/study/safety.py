@@ -5,7 +5,7 @@ measured by the objective `nsfw`, with a bound to keep, and raters see what brea
 of it where nothing can be measured.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,11 +66,16 @@ def safety_note(given: StudySettings, kept: StudySettings) -> str | None:
 
 
 @contextmanager
-def naming_safety() -> Iterator[None]:
-    """Say of what goes wrong with the bound that it was not asked for, and how to do without."""
+def naming_safety(without: Callable[[], object]) -> Iterator[None]:
+    """Say of what goes wrong with the bound that it was not asked for, and how to do without.
+
+    Args:
+        without: loads what was asked for; where that fails, too, the bound is not to blame.
+    """
     try:
         yield
     except (SettingsError, ObjectiveError) as error:
         if OBJECTIVE not in str(error):
             raise
+        without()
         raise type(error)(f"{error}\n{BOUND} is kept by default: {_HOW}") from error
