@@ -4,7 +4,7 @@ from fabricbo.torchvision_compat import ensure_importable
 
 ensure_importable()  # before anything imports diffusers
 
-from fabricbo.sampler.checkpoints import Checkpoint, load_pipeline  # noqa: E402
+from fabricbo.sampler.checkpoints import Checkpoint, hand_settings, load_pipeline  # noqa: E402
 from fabricbo.sampler.features import FeatureCache  # noqa: E402
 from fabricbo.sampler.feedback import feedback, guided_noise, shared_feedback  # noqa: E402
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share  # noqa: E402
@@ -20,6 +20,7 @@ __all__ = [
     "Share",
     "feedback",
     "guided_noise",
+    "hand_settings",
     "load_pipeline",
     "shared_feedback",
 ]

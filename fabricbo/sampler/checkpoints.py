@@ -1,7 +1,7 @@
 """Finding and loading checkpoints: the bundled one, a folder, a file, or a hub id."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,14 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 _UNCHECKED = {"safety_checker": None, "requires_safety_checker": False}
+_XL = "StableDiffusionXLPipeline"
 _PIPELINES: dict[str, dict[str, Any]] = {
     "StableDiffusionPipeline": _UNCHECKED,
-    "StableDiffusionXLPipeline": {},
+    _XL: {},
     "LatentConsistencyModelPipeline": _UNCHECKED,
 }
 """What is loaded, by the name in `model_index.json`, and what it is loaded with."""
+_XL_HAND: Mapping[str, float] = {"feedback_end": 0.5}
 _ONLY_IN_XL = "conditioner.embedders.1.model."
 """The second text encoder in a single file of SDXL."""
 
@@ -85,6 +87,33 @@ def load_pipeline(checkpoint: Checkpoint) -> Any:
     return pipeline.to(device)
 
 
+def hand_settings(checkpoint: Checkpoint) -> Mapping[str, float]:
+    """Return the hand settings that a checkpoint asks for in place of the classic ones.
+
+    SDXL: a window in the first half of the denoising steps. No network is loaded; of a hub id that
+    is neither in the cache nor reachable nothing is known.
+
+    Raises:
+        ValueError: the checkpoint is no Stable Diffusion text-to-image pipeline, or is damaged.
+    """
+    if checkpoint.name == "demo":
+        return {}
+    path = Path(checkpoint.name).expanduser()
+    with _explained(f"checkpoint {checkpoint.name} cannot be read"):
+        if path.is_file():
+            kind, _ = _pipeline_of_file(path)
+        else:
+            try:
+                kind, _ = _pipeline_of(
+                    str(path) if path.is_dir() else checkpoint.name, checkpoint.revision
+                )
+            except OSError:
+                if path.is_dir():
+                    raise
+                return {}
+    return _XL_HAND if kind.__name__ == _XL else {}
+
+
 def _load(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
     path = checkpoint_folder() if checkpoint.name == "demo" else Path(checkpoint.name).expanduser()
     if path.is_file():
@@ -134,7 +163,7 @@ def _pipeline_of_file(path: Path) -> tuple[Any, dict[str, Any]]:
     """Return the pipeline that a single file is for, by the names of its parameters."""
     with safe_open(path, "pt") as file:
         is_xl = any(key.startswith(_ONLY_IN_XL) for key in file.keys())  # noqa: SIM118  no mapping
-    return _pipeline("StableDiffusionXLPipeline" if is_xl else "StableDiffusionPipeline")
+    return _pipeline(_XL if is_xl else "StableDiffusionPipeline")
 
 
 def _pipeline(name: str) -> tuple[Any, dict[str, Any]]:

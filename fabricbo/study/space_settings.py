@@ -100,6 +100,18 @@ class SpaceSettings(CheckedSettings):
             max_disliked=self.max_disliked,
         )
 
+    def beginning_with(self, hand: Mapping[str, float]) -> "SpaceSettings":
+        """Return the same with other hand settings than the classic ones.
+
+        What the settings name stays; where they do not allow the others, all do.
+        """
+        fixed = {k for k, v in self.parameters.items() if isinstance(v, int | float)}
+        more = {k: v for k, v in hand.items() if k not in fixed and k not in self.hand}
+        try:
+            return type(self).model_validate({**self.model_dump(), "hand": {**self.hand, **more}})
+        except ValidationError:
+            return self
+
     def _check_hand(self, fixed: Mapping[str, float], domains: Mapping[str, Domain]) -> None:
         for name, value in self.hand.items():
             if fixed.get(name, value) != value:
