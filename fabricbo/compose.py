@@ -357,6 +357,7 @@ def _checkpoint(settings: StudySettings, device: str) -> "Checkpoint":
         chosen.lora,
         chosen.clip_skip,
         device,  # type: ignore[arg-type]
+        chosen.precision,
     )
 
 

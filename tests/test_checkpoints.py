@@ -90,6 +90,7 @@ def nothing_loads(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"device": "tpu"}, "device must be auto, cpu, cuda or mps, got 'tpu'"),
         ({"lora": Path("none.safetensors")}, r"lora: no file none\.safetensors"),
         ({"clip_skip": -1}, "clip_skip must be at least 0, got -1"),
+        ({"precision": "int8"}, "precision must be one of auto, float32, .*, got 'int8'"),
         ({"config": Path("none")}, "config must be a folder with a model_index.json, got none"),
     ],
     ids=str,
@@ -345,6 +346,19 @@ def test_a_study_of_xl_begins_in_the_first_half(tmp_path, xl_folder: Path) -> No
     assert begun(feedback_end=0.9) == 0.9
     assert begun(hand={"feedback_end": 0.7}) == 0.7
     assert begun(feedback_start=[0.6, 1.0], hand={"feedback_start": 0.6}) == 0.8
+
+
+def test_networks_are_as_precise_as_was_asked_for(folder: Path) -> None:
+    drawn = {}
+    for precision in ("auto", "float32", "bfloat16"):
+        loaded = load_pipeline(Checkpoint(str(folder), device="cpu", precision=precision))
+        assert {loaded.unet.dtype, loaded.vae.dtype, loaded.text_encoder.dtype} == {
+            torch.float32 if precision == "auto" else getattr(torch, precision)
+        }
+        assert not np.array_equal(pixels(loaded), pixels(loaded, PLAIN))
+        drawn[precision] = pixels(loaded)
+    assert np.array_equal(drawn["auto"], drawn["float32"])
+    assert np.abs(drawn["bfloat16"] - drawn["float32"]).mean() < 4  # of 255
 
 
 def test_clip_skip_leaves_out_layers_and_keeps_the_norm(folder: Path, xl_folder: Path) -> None:

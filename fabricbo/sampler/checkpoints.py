@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors import safe_open
@@ -14,6 +14,7 @@ from fabricbo.demo import checkpoint_folder
 from fabricbo.sampler.lora import needs_other_names, read_lora
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
@@ -50,6 +51,8 @@ class Checkpoint:
     clip_skip: int = 0
     """How many of the last layers of the text encoders are left out."""
     device: Device = "auto"
+    precision: Precision = "auto"
+    """Of parameters and activations; `auto`: float16 on a CUDA device, float32 elsewhere."""
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -61,6 +64,9 @@ class Checkpoint:
             raise ValueError(f"clip_skip must be at least 0, got {self.clip_skip}")
         if self.device not in ("auto", "cpu", "cuda", "mps"):
             raise ValueError(f"device must be auto, cpu, cuda or mps, got {self.device!r}")
+        if self.precision not in get_args(Precision):
+            known = ", ".join(get_args(Precision))
+            raise ValueError(f"precision must be one of {known}, got {self.precision!r}")
         if self.device not in ("auto", "cpu") and self.device != _best_device():
             raise ValueError(f"device {self.device} is not present; auto takes {_best_device()}")
 
@@ -68,7 +74,7 @@ class Checkpoint:
 def load_pipeline(checkpoint: Checkpoint) -> Any:
     """Load a Stable Diffusion pipeline (1.x, 2.x, SDXL, LCM) onto its device, in fitting precision.
 
-    float16 on a GPU, float32 elsewhere. Only safetensors are read, no code of a checkpoint is
+    Only safetensors are read, no code of a checkpoint is
     run, and no safety checker is loaded.
 
     Raises:
@@ -77,14 +83,20 @@ def load_pipeline(checkpoint: Checkpoint) -> Any:
             the LoRA does not fit it.
     """
     device = _best_device() if checkpoint.device == "auto" else checkpoint.device
-    dtype = torch.float16 if device == "cuda" else torch.float32
-    pipeline = _load(checkpoint, dtype)
+    pipeline = _load(checkpoint, _dtype(checkpoint.precision, device))
     if checkpoint.lora is not None:
         _add_lora(pipeline, checkpoint.lora.expanduser())
     if checkpoint.clip_skip:
         _skip_layers(pipeline, checkpoint.clip_skip)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
+
+
+def _dtype(precision: Precision, device: str) -> torch.dtype:
+    if precision == "auto":
+        precision = "float16" if device == "cuda" else "float32"
+    found: torch.dtype = getattr(torch, precision)
+    return found
 
 
 def hand_settings(checkpoint: Checkpoint) -> Mapping[str, float]:

@@ -45,6 +45,8 @@ class CheckpointSettings(CheckedSettings):
     """A LoRA, `.safetensors`, added to the network."""
     clip_skip: int = Field(default=0, ge=0, le=24)
     """How many of the last layers of the text encoders are left out."""
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """Of the networks that draw; auto: float16 on a CUDA device, float32 elsewhere."""
     cache_gb: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Gigabytes for reference features on the device; None: a share of what is free."""
     images_at_once: int | None = Field(default=None, ge=1, le=1024)
