@@ -337,6 +337,7 @@ def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:
         lean=settings.checkpoint.lean,
         feedback_levels=settings.checkpoint.feedback_levels,
         merge_tokens=settings.checkpoint.merge_tokens,
+        reference_stride=settings.checkpoint.reference_stride,
     )
     pipeline = load_pipeline(checkpoint)
     if "rescale" in settings.space.to_space().settings:

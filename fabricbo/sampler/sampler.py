@@ -35,8 +35,8 @@ class SamplerOptions:
     """What is common to all images of a study besides the action.
 
     Raises:
-        ValueError: a size that is not a positive multiple of 8, no image at once, too large a
-            share, or an unknown choice.
+        ValueError: a size that is not a positive multiple of 8, no image at once, a stride below
+            1, too large a share, or an unknown choice.
     """
 
     negative_prompt: str = ""
@@ -62,6 +62,10 @@ class SamplerOptions:
     merge_tokens: float = 0.0
     """Share of each reference's tokens that are merged into others like them, 0 to 0.5 (arXiv
     2303.17604): less memory and time, other images."""
+    reference_stride: int = 1
+    """References go through the U-Net at every so many-th denoising step, and what that gives
+    serves until the next: less memory, less time while they are new, other images. 1: at each, as
+    in the paper."""
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
@@ -74,6 +78,8 @@ class SamplerOptions:
             raise ValueError(f"reference_fit must be stretch or crop, got {self.reference_fit}")
         if self.images_at_once is not None and self.images_at_once < 1:
             raise ValueError(f"images_at_once must be at least 1, got {self.images_at_once}")
+        if self.reference_stride < 1:
+            raise ValueError(f"reference_stride must be at least 1, got {self.reference_stride}")
         if not 0 <= self.merge_tokens <= MOST:
             raise ValueError(f"merge_tokens must be between 0 and {MOST}, got {self.merge_tokens}")
 
@@ -219,6 +225,7 @@ class FabricSampler:
             else frozenset(self.options.feedback_levels),
             lean=self.options.lean,
             merge=self.options.merge_tokens,
+            stride=self.options.reference_stride,
         )
 
     @property

@@ -38,6 +38,10 @@ def recipe_of_trial(study: Study, trial: Trial) -> Converted[Recipe]:
         notes.append(
             f"{checkpoint.merge_tokens:g} of the tokens of each reference were merged away"
         )
+    if checkpoint.reference_stride > 1:
+        notes.append(
+            f"references went through the U-Net once in {checkpoint.reference_stride} steps"
+        )
     return Converted(recipe, tuple(notes))
 
 

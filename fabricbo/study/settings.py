@@ -61,6 +61,9 @@ class CheckpointSettings(CheckedSettings):
     merge_tokens: float = Field(default=0.0, ge=0, le=0.5)
     """Share of each reference's tokens that are merged into others like them: less memory and
     time, other images."""
+    reference_stride: int = Field(default=1, ge=1, le=1000)
+    """References go through the U-Net at every so many-th denoising step, and what that gives
+    serves until the next: less memory, less time while they are new, other images."""
     width: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
     """Pixels; the checkpoint's own size unless given."""
     height: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
