@@ -149,13 +149,46 @@ def test_mass_adds_strengths_up() -> None:
 
 @given(strengths=st.lists(st.floats(0.1, 10), min_size=4, max_size=4))
 def test_columns_grow_with_the_share_of_the_attention(strengths: list[float]) -> None:
-    """Over the number of references a column is its reference's share of the set's attention."""
+    """Over the effective size of the set a column is its reference's share of the attention."""
     row = columns(rows_of(dict(enumerate(strengths))))[0]
     for first, second, place in ((*strengths[:2], 0), (*strengths[2:], 6)):
         one, other = row[place : place + 2]
         assert one / (one + other) == pytest.approx(first / (first + second))
-        assert one > 0 and other > 0
+        size = (first + second) ** 2 / (first**2 + second**2)
+        assert (one + other) ** 2 / (one**2 + other**2) == pytest.approx(size)
     assert not row[2:6].any()
+
+
+def test_next_to_no_strength_is_next_to_not_being_there() -> None:
+    """To the kernel, too, whether references share the attention or add up."""
+    features = FeatureMap(SPACE, POOL)
+    weak = Action(FabricParams(), POOL[:2], POOL[2:], {POOL[1].id: 1e-9, POOL[3].id: 1e-9})
+    alone = Action(FabricParams(), POOL[:1], POOL[2:3])
+    both = Action(FabricParams(), POOL[:2], POOL[2:])
+    rows = torch.from_numpy(features([weak, alone, both]))
+    assert rows[0] == pytest.approx(rows[1], abs=1e-7)
+    kernel = ActionKernel(len(features.scalar_names), len(POOL))
+    for logit in (-5.0, 0.0, 5.0):
+        kernel.initialize(raw_sharing=logit)
+        with torch.no_grad():
+            matrix = kernel(rows).to_dense()
+        assert matrix[0] == pytest.approx(matrix[1], abs=1e-6)
+        assert (matrix[0] - matrix[2]).abs().max() > 1e-2
+
+
+def test_a_set_of_equal_strengths_has_as_many_references() -> None:
+    """To the last bit: what was proposed before there were strengths is proposed now."""
+    kernel, rows = kernel_and_rows(4)
+    for columns in (rows[:, -8:-4], rows[:, -4:]):
+        count = (columns > 0).sum(-1, keepdim=True).clamp_min(1)
+        with torch.no_grad():
+            assert torch.equal(kernel._shared(columns), columns * (2 / count) ** kernel.sharing)
+
+
+def test_strengths_of_any_size_have_features() -> None:
+    found = rows_of({0: 1e308, 1: 1e308, 2: 1e-308}, {0: 1e-308, 1: 1e308})
+    assert np.isfinite(found).all()
+    assert (found >= 0).all()
 
 
 def test_equal_strengths_move_the_mass_alone() -> None:

@@ -167,13 +167,16 @@ def _sum(action: Action, references: Sequence[Reference]) -> float:
 
 
 def _relative(action: Action, references: Sequence[Reference]) -> Iterator[tuple[Reference, float]]:
-    """Give references of a set with their strengths, relative to the set's mean strength.
+    """Give the references of a set with their shares of its attention times its effective size.
 
-    Over their number that is the share of the set's attention that each of them gets; where all
-    strengths are equal it is 1, for only their mass moves then.
+    That is (sum s)^2 / sum s^2 (Kish, "Survey Sampling", 1965): their number where all strengths s
+    are equal, and nearly one where one of them has nearly all, as if it were alone.
     """
-    total = _sum(action, references)
-    return ((r, len(references) * action.strength(r) / total) for r in references)
+    strengths = [action.strength(reference) for reference in references]
+    most = max(strengths, default=1.0)  # squares of others could be beyond what floats hold
+    parts = [strength / most for strength in strengths]
+    squares = sum(part**2 for part in parts)
+    return ((r, part * sum(parts) / squares) for r, part in zip(references, parts, strict=True))
 
 
 def _ramped(factor: float, params: FabricParams) -> float:

@@ -1,9 +1,10 @@
 """Optuna's TPE and Gaussian process, on the parameters as they are.
 
 Ranges are floats or whole numbers (by ratio where the domain is), choices and the roles of
-references (with their strengths, where these vary) are categories. The samplers keep Optuna's defaults: random points until ten trials
-have a score. They know nothing of standard errors, windows and caps: what they suggest becomes
-an action by `ActionSpace.action`, and they are told what was really drawn.
+references (with their strengths, where these vary) are categories. The samplers keep Optuna's
+defaults: random points until ten trials have a score. They know nothing of standard errors, windows
+and caps: what they suggest becomes an action by `ActionSpace.action`, and they are told what was
+really drawn.
 """
 
 from collections.abc import Callable
