@@ -262,12 +262,13 @@ class ActionSpace:
         part = (self.strengths.index(strength) + 0.5) / len(self.strengths)
         return (2 + part if role is Role.LIKED else 1 - part) / 3
 
-    def _from_third(self, position: float) -> RoleChoice:
-        role = _ROLE_ORDER[min(int(position * 3), 2)]
-        if role is Role.UNUSED:
-            return role, 1.0
-        part = position * 3 - 2 if role is Role.LIKED else 1 - position * 3
-        return role, self.strengths[_share(part, len(self.strengths))]
+    def _strengths_at(self, coordinates: Mapping[str, float]) -> Mapping[str, float]:
+        """Return the strengths that references have at coordinates, where they have a role."""
+        parts = len(self.strengths)
+        if parts == 1:  # as nearly always, thousands of times a suggestion
+            return {}
+        places = {key: 3 * abs(position - 0.5) - 0.5 for key, position in coordinates.items()}
+        return {key: self.strengths[_share(place, parts)] for key, place in places.items()}
 
     def from_unit(self, point: Sequence[float], pool: Sequence[Reference]) -> Action:
         """Map any point of the unit cube to an action of the space.
@@ -288,10 +289,8 @@ class ActionSpace:
             return self._action(params, {r.id: r.hand_role for r in pool}, pool)
         coordinates = dict(zip((r.id for r in pool), point[len(names) :], strict=True))
         ordered = sorted(pool, key=lambda r: -abs(coordinates[r.id] - 0.5))
-        chosen = {r.id: self._from_third(coordinates[r.id]) for r in ordered}
-        roles = {key: role for key, (role, _) in chosen.items()}
-        strengths = {key: strength for key, (_, strength) in chosen.items() if strength != 1}
-        return self._action(params, roles, pool, strengths)
+        roles = {r.id: _ROLE_ORDER[min(int(coordinates[r.id] * 3), 2)] for r in ordered}
+        return self._action(params, roles, pool, self._strengths_at(coordinates))
 
     def action(
         self,
@@ -347,12 +346,11 @@ class ActionSpace:
         """Keep the first references of each role up to its cap, in the order of the pool."""
         liked = [key for key, role in roles.items() if role is Role.LIKED][: self.max_liked]
         disliked = [k for k, role in roles.items() if role is Role.DISLIKED][: self.max_disliked]
-        used, given = {*liked, *disliked}, strengths or {}
         return Action(
             params,
             liked=tuple(r for r in pool if r.id in liked),
             disliked=tuple(r for r in pool if r.id in disliked),
-            strengths={key: value for key, value in given.items() if key in used},
+            strengths={k: s for k, s in (strengths or {}).items() if k in (*liked, *disliked)},
         )
 
 

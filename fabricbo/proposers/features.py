@@ -163,6 +163,8 @@ def _attention(action: Action) -> _Attention:
 
 def _sum(action: Action, references: Sequence[Reference]) -> float:
     """Return the sum of strengths: of how many references a set makes up for."""
+    if not action.strengths:  # as nearly always, thousands of times a suggestion
+        return len(references)
     return sum(action.strength(reference) for reference in references)
 
 
@@ -172,6 +174,8 @@ def _relative(action: Action, references: Sequence[Reference]) -> Iterator[tuple
     That is (sum s)^2 / sum s^2 (Kish, "Survey Sampling", 1965): their number where all strengths s
     are equal, and nearly one where one of them has nearly all, as if it were alone.
     """
+    if not action.strengths:
+        return ((reference, 1.0) for reference in references)
     strengths = [action.strength(reference) for reference in references]
     most = max(strengths, default=1.0)  # squares of others could be beyond what floats hold
     parts = [strength / most for strength in strengths]
