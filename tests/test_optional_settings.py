@@ -193,6 +193,21 @@ def test_proposers_meet_strengths_that_the_space_has_not(name: str) -> None:
         history = replace(history, trials=(*history.trials, trial))
 
 
+@pytest.mark.parametrize("name", ["ax", "optuna-gp"])
+def test_other_programs_choose_among_roles_with_strengths(name: str) -> None:
+    if name == "optuna-gp":
+        pytest.importorskip("optuna")
+    strong = Action(FabricParams(), POOL[:1], POOL[1:], {POOL[0].id: 2.0})
+    history = History(STRENGTHS, POOL, (), "maximize", 1)
+    for index in range(6):
+        action = make_proposer(name).propose(history).action if 0 < index < 5 else strong
+        assert STRENGTHS.contains(action, POOL)
+        trial = Trial(index, 1, action, "test", (index,), TrialStatus.PROPOSED)
+        history = replace(history, trials=(*history.trials, trial))
+    others = [trial.action for trial in history.trials if trial.action != strong]
+    assert any(action.strengths for action in others)
+
+
 def test_ax_has_a_choice_for_each_role_and_strength() -> None:
     action = Action(FabricParams(), POOL[:1], POOL[1:], {POOL[1].id: 0.5})
     trials = (Trial(0, 1, action, "test", (0,), TrialStatus.DONE, Score((1.0,))),)
