@@ -33,14 +33,18 @@ def test_feedback_pictures(tmp_path: Path) -> None:
 
 
 def test_optional_fields(tmp_path: Path) -> None:
-    command = ("experiments.optional_fields", "--smoke", "--json", "--results", tmp_path)
+    fields = ("--field", "ramp", "--field", "strengths")
+    command = ("experiments.optional_fields", "--smoke", *fields, "--json", "--results", tmp_path)
     done, again = script(*command), script(*command, "--kept")
     told = json.loads(done.stdout)
     assert again.stdout == done.stdout
-    (search,) = told["search"]
-    assert (search["field"], search["seeds"]) == ("ramp", 1)
-    assert search["difference"] == search["with"] - search["without"]
-    assert [row["setting"] for row in told["slices"]] == 2 * [0.0, 0.3, 0.6, 1.0]
+    assert [(row["field"], row["seeds"]) for row in told["search"]] == [
+        ("ramp", 1),
+        ("strengths", 1),
+    ]
+    assert all(row["difference"] == row["with"] - row["without"] for row in told["search"])
+    settings = [row["setting"] for row in told["slices"]]
+    assert settings == 2 * [0.0, 0.3, 0.6, 1.0] + 2 * [1.0, 0.5, 2.0, 4.0]
     assert all(-1 <= row["score"] <= 1 for row in told["slices"])
 
 

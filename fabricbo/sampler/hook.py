@@ -136,7 +136,8 @@ class FeedbackHook:
 
         levels = level_weights(wanted.weights, len(self._unet.down_blocks), wanted.middle)
         found = [features(reference) for reference in wanted.references]
-        return Injection(wanted.rows, found, [levels] * len(found))
+        weights = [[w * reference.strength for w in levels] for reference in wanted.references]
+        return Injection(wanted.rows, found, weights)
 
     def _prefetch(self, rows: int, rest: tuple[Any, ...]) -> None:
         """Say what the next step will ask for."""

@@ -6,18 +6,27 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
-from fabricbo.records import FabricParams
+from fabricbo.records import FabricParams, check_strength
 from fabricbo.sampler.features import FeatureCache
 from fabricbo.sampler.noise import ReferenceNoise, fixed_noise
 
 
 @dataclass(frozen=True)
 class ReferenceLatent:
-    """A reference as the U-Net sees it."""
+    """A reference as the U-Net sees it.
+
+    Raises:
+        ValueError: a strength that is not finite and above 0.
+    """
 
     id: str
     latents: Float[Tensor, "1 channels height width"]
     """Clean, scaled by the VAE's scaling factor."""
+    strength: float = 1.0
+    """Factor on its feedback weight, above 0; its features do not depend on it."""
+
+    def __post_init__(self) -> None:
+        check_strength(self.strength)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """`FabricSampler`: an action, a prompt and seeds become images."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import signature
 from typing import Any
@@ -18,7 +18,7 @@ from fabricbo.records import Action, FabricParams
 from fabricbo.sampler.environment import environment_of
 from fabricbo.sampler.features import FeatureCache
 from fabricbo.sampler.feedback import check_levels, check_unet, shared_feedback
-from fabricbo.sampler.inputs import FeedbackInputs, Share
+from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share
 from fabricbo.sampler.merging import MOST
 from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
 from fabricbo.sampler.prompts import drop_words
@@ -215,8 +215,8 @@ class FabricSampler:
         width, height = self.size
         return FeedbackInputs(
             null_embeds=self.null_embeds,
-            liked=self._encoder(action.liked, width, height),
-            disliked=self._encoder(action.disliked, width, height),
+            liked=_with_strengths(self._encoder(action.liked, width, height), action),
+            disliked=_with_strengths(self._encoder(action.disliked, width, height), action),
             noise=_NOISES[self.options.reference_noise],
             cache=self.cache,
             null_added=self.null_added,
@@ -249,6 +249,12 @@ class FabricSampler:
             do_classifier_free_guidance=True,
         )
         return embeds, {"text_embeds": pooled[1]} if pooled else {}
+
+
+def _with_strengths(
+    references: tuple[ReferenceLatent, ...], action: Action
+) -> tuple[ReferenceLatent, ...]:
+    return tuple(replace(r, strength=action.strengths.get(r.id, 1.0)) for r in references)
 
 
 def _batches(drawings: Sequence[Drawing], most: int | None) -> list[list[Drawing]]:

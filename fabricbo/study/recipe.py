@@ -19,6 +19,7 @@ def recipe_of_trial(study: Study, trial: Trial) -> Converted[Recipe]:
         checkpoint=checkpoint.name,
         liked=tuple(reference_name(reference.id) for reference in action.liked),
         disliked=tuple(reference_name(reference.id) for reference in action.disliked),
+        strengths={reference_name(key): value for key, value in action.strengths.items()},
         solver=solver,
         spacing=spacing,
     )
