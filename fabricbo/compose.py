@@ -27,7 +27,7 @@ from fabricbo.study.images import images_of
 from fabricbo.study.location import Location, is_study
 from fabricbo.study.measures import study_measures
 from fabricbo.study.parts import objectives_by_name
-from fabricbo.study.pool import check_pool, read_pool
+from fabricbo.study.pool import check_pool, most_references, read_pool
 from fabricbo.study.safety import naming_safety, with_safety
 from fabricbo.study.settings import ObjectiveSettings, check_settings
 from fabricbo.study.store import stored_settings
@@ -101,7 +101,8 @@ def resume_study(
         objective: a callable in place of what the settings name, or several by name.
         device: `auto`, `cpu`, `cuda` or `mps`; objectives that hold a network use it too.
         offload: whether those networks leave the device while the sampler draws.
-        how: its settings with another executor or other loggers; nothing else of it counts.
+        how: its settings with another executor, other loggers or another `max_memory_gb`; nothing
+            else of it counts.
         loggers: who is told what becomes of it, besides those that the settings name.
 
     Raises:
@@ -112,7 +113,9 @@ def resume_study(
     """
     settings = stored_settings(Location.of(folder))
     if how is not None:
-        new = {"executor": how.executor, "loggers": how.loggers}
+        bounded = {"max_memory_gb": how.checkpoint.max_memory_gb}
+        checkpoint = settings.checkpoint.model_copy(update=bounded)
+        new = {"executor": how.executor, "loggers": how.loggers, "checkpoint": checkpoint}
         settings = settings.model_copy(update=new)
     _check_images(folder, settings)
     told = _loggers(settings, loggers)
@@ -310,20 +313,20 @@ def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:
     """Load the checkpoint and wrap it as a sampler.
 
     Raises:
-        ValueError: it cannot draw all that the space allows.
+        ValueError: it cannot draw all that the space allows, or not within `max_memory_gb`.
     """
     from fabricbo.sampler import FabricSampler, SamplerOptions, load_pipeline
     from fabricbo.sampler.sampler import check_rescale
     from fabricbo.sampler.threads import ThreadTunedSampler
 
-    gigabytes = settings.checkpoint.cache_gb
     options = SamplerOptions(
         negative_prompt=settings.negative_prompt,
         width=settings.checkpoint.width,
         height=settings.checkpoint.height,
         reference_noise=settings.checkpoint.reference_noise,
         reference_fit=settings.checkpoint.reference_fit,
-        cache_bytes=None if gigabytes is None else int(gigabytes * 1e9),
+        cache_bytes=_bytes(settings.checkpoint.cache_gb),
+        max_memory=_bytes(settings.checkpoint.max_memory_gb),
         images_at_once=settings.checkpoint.images_at_once,
         lean=settings.checkpoint.lean,
         feedback_levels=settings.checkpoint.feedback_levels,
@@ -333,8 +336,13 @@ def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:
     if "rescale" in settings.space.to_space().settings:
         check_rescale(pipeline)
     sampler = FabricSampler(pipeline, options)
+    sampler.check_memory(*most_references(settings))
     on_cpu = sampler.pipeline.device.type == "cpu"
     return ThreadTunedSampler(sampler) if on_cpu else sampler
+
+
+def _bytes(gigabytes: float | None) -> int | None:
+    return None if gigabytes is None else round(gigabytes * 1e9)
 
 
 def _checkpoint(settings: StudySettings, device: str) -> "Checkpoint":

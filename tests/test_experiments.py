@@ -124,6 +124,17 @@ def test_price_of_shortcuts() -> None:
     assert float(rows["merge_tokens 0.5"][-1].strip(" |")) < float(rows["usual"][-1].strip(" |"))
 
 
+def test_memory_of_the_sampler() -> None:
+    done = script("experiments.bench_sampler", "--memory", "--unet", "tiny", "--references", "1,4")
+    one, four = (
+        [float(number) for number in row.strip("| ").split(" | ")]
+        for row in done.stdout.splitlines()[2:4]
+    )
+    assert (one[:2], four[:2]) == ([1, 1], [4, 1])
+    assert one[2] >= one[3]
+    assert 3.5 < four[4] / one[4] < 4.5
+
+
 def test_operations_of_the_sampler() -> None:
     done = script("experiments.bench_sampler", "--operations", "--smoke")
     _, _, row = done.stdout.splitlines()

@@ -19,6 +19,7 @@ from fabricbo.sampler.environment import environment_of
 from fabricbo.sampler.features import FeatureCache
 from fabricbo.sampler.feedback import check_levels, check_unet, shared_feedback
 from fabricbo.sampler.inputs import FeedbackInputs, Share
+from fabricbo.sampler.memory import Ask, MemoryPlan, Wish, feature_sizes, plan_within
 from fabricbo.sampler.merging import MOST
 from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
 from fabricbo.sampler.prompts import drop_words
@@ -36,7 +37,7 @@ class SamplerOptions:
 
     Raises:
         ValueError: a size that is not a positive multiple of 8, no image at once, too large a
-            share, or an unknown choice.
+            share, no memory, or an unknown choice.
     """
 
     negative_prompt: str = ""
@@ -62,6 +63,10 @@ class SamplerOptions:
     merge_tokens: float = 0.0
     """Share of each reference's tokens that are merged into others like them, 0 to 0.5 (arXiv
     2303.17604): less memory and time, other images."""
+    max_memory: int | None = None
+    """Bytes that feedback may hold on the device beyond plain sampling, above 0 (see
+    `fabricbo.sampler.memory`); None: no bound. Budget of features, `lean` and `images_at_once`
+    follow from it, where they are not given."""
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
@@ -74,6 +79,8 @@ class SamplerOptions:
             raise ValueError(f"reference_fit must be stretch or crop, got {self.reference_fit}")
         if self.images_at_once is not None and self.images_at_once < 1:
             raise ValueError(f"images_at_once must be at least 1, got {self.images_at_once}")
+        if self.max_memory is not None and self.max_memory < 1:
+            raise ValueError(f"max_memory must be above 0 bytes, got {self.max_memory}")
         if not 0 <= self.merge_tokens <= MOST:
             raise ValueError(f"merge_tokens must be between 0 and {MOST}, got {self.merge_tokens}")
 
@@ -159,22 +166,63 @@ class FabricSampler:
         """
         if drawings[0].action.params.rescale:
             check_rescale(self.pipeline)
-        batches = _batches(drawings, self.options.images_at_once)
+        lean, images_at_once = self._plan(drawings)
+        batches = _batches(drawings, images_at_once)
         images = iter(
             [
                 image
                 for number, batch in enumerate(batches)
-                for image in self._draw(batch, _part_of(on_step, number, len(batches)))
+                for image in self._draw(batch, _part_of(on_step, number, len(batches)), lean=lean)
             ]
         )
         return [[next(images) for _ in drawing.seeds] for drawing in drawings]
 
-    def _draw(self, drawings: Sequence[Drawing], on_step: StepCallback | None) -> list[Image.Image]:
+    def check_memory(self, liked: int, disliked: int) -> None:
+        """Check that so many references can be given within `max_memory`, few images at once.
+
+        Raises:
+            ValueError: they cannot; says the least that is needed.
+        """
+        if self.options.max_memory is not None:
+            images = self.options.images_at_once or 1
+            self._planned(self.options.max_memory, [Ask(images, liked, disliked)], 0)
+
+    def _plan(self, drawings: Sequence[Drawing]) -> tuple[bool, int | None]:
+        """Return `lean` and `images_at_once`; from now on the cache keeps to `max_memory`."""
+        if self.options.max_memory is None:
+            return self.options.lean, self.options.images_at_once
+        actions = [drawing.action for drawing in drawings]
+        met = {reference.id for one in actions for reference in (*one.liked, *one.disliked)}
+        asks = [
+            Ask(len(_asked(drawing)), len(drawing.action.liked), len(drawing.action.disliked))
+            for drawing in drawings
+        ]
+        features = len(met) * actions[0].params.denoising_steps
+        plan = self._planned(self.options.max_memory, asks, features)
+        self.cache.resize(plan.cache_bytes)
+        return plan.lean, plan.images_at_once
+
+    def _planned(self, bound: int, asks: Sequence[Ask], features: int) -> MemoryPlan:
+        options, scale = self.options, self.pipeline.vae_scale_factor
+        width, height = self.size
+        latent_size = height // scale, width // scale
+        levels, merge = options.feedback_levels, options.merge_tokens
+        sizes = feature_sizes(self.pipeline.unet, latent_size, levels, merge)
+        wish = Wish(options.cache_bytes, options.lean, options.images_at_once)
+        return plan_within(bound, sizes, asks, features, wish)
+
+    def _draw(
+        self, drawings: Sequence[Drawing], on_step: StepCallback | None, *, lean: bool
+    ) -> list[Image.Image]:
         """Draw in one batch."""
         prompts = [prompt for drawing in drawings for prompt in _prompts(drawing)]
         seeds = [seed for drawing in drawings for seed in drawing.seeds]
         negative = self.options.negative_prompt
-        shares = [Share(len(d.seeds), d.action.params, self._inputs(d.action)) for d in drawings]
+        inputs = [self._inputs(drawing.action, lean=lean) for drawing in drawings]
+        shares = [
+            Share(len(drawing.seeds), drawing.action.params, given)
+            for drawing, given in zip(drawings, inputs, strict=True)
+        ]
         with shared_feedback(self.pipeline.unet, self.pipeline.scheduler, shares):
             output = self.pipeline(
                 prompt=prompts,
@@ -205,7 +253,7 @@ class FabricSampler:
         scale = self.pipeline.vae_scale_factor
         return self.options.width or columns * scale, self.options.height or rows * scale
 
-    def _inputs(self, action: Action) -> FeedbackInputs:
+    def _inputs(self, action: Action, *, lean: bool) -> FeedbackInputs:
         width, height = self.size
         return FeedbackInputs(
             null_embeds=self.null_embeds,
@@ -217,7 +265,7 @@ class FabricSampler:
             levels=None
             if self.options.feedback_levels is None
             else frozenset(self.options.feedback_levels),
-            lean=self.options.lean,
+            lean=lean,
             merge=self.options.merge_tokens,
         )
 

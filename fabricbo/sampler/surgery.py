@@ -180,6 +180,14 @@ def levels_of(unet: UNet2DConditionModel) -> frozenset[int]:
     return frozenset(layer.level for layer in _self_attentions(unet))
 
 
+def self_attentions(
+    unet: UNet2DConditionModel, levels: Collection[int] | None = None
+) -> list[tuple[Any, int]]:
+    """Return the self-attentions that `patched` opens (diffusers' `Attention`), with levels."""
+    layers = _self_attentions(unet)
+    return [(one.attention, one.level) for one in layers if levels is None or one.level in levels]
+
+
 def _self_attentions(unet: UNet2DConditionModel) -> list[_Layer]:
     down, up = list(unet.down_blocks), list(unet.up_blocks)
     blocks = [*enumerate(down), *((len(up) - 1 - i, block) for i, block in enumerate(up))]
