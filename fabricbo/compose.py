@@ -4,7 +4,7 @@ Everything that can be wrong is checked before the first network is loaded.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -176,8 +176,31 @@ def load_parts(
         tools.sampler,
         found,
         tools.reporters,
-        executor=partial(InlineExecutor, ahead=ahead, together=settings.executor.together),
+        executor=partial(
+            InlineExecutor,
+            ahead=ahead,
+            together=settings.executor.together,
+            beside=_beside(tools.sampler, settings, placement),
+        ),
     )
+
+
+def _beside(
+    sampler: Sampler, settings: StudySettings, placement: Placement
+) -> Callable[[], AbstractContextManager[Any]] | None:
+    """Return what decoding and scoring go on in while the next trial is drawn; None: they do not.
+
+    On a CPU both would want the same cores; where memory is short, the same memory.
+    """
+    from fabricbo.sampler import FabricSampler
+    from fabricbo.sampler.decoding import side_stream
+
+    chosen = settings.checkpoint
+    is_short = placement.offload or chosen.lean or chosen.images_at_once or chosen.max_memory_gb
+    if is_short or not isinstance(sampler, FabricSampler):
+        return None
+    device = sampler.pipeline.device
+    return partial(side_stream, device) if device.type == "cuda" else None
 
 
 def load_tools(

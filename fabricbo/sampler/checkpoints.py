@@ -24,6 +24,7 @@ _PIPELINES: dict[str, dict[str, Any]] = {
     "LatentConsistencyModelPipeline": _UNCHECKED,
 }
 """What is loaded, by the name in `model_index.json`, and what it is loaded with."""
+PIPELINE_NAMES = frozenset(_PIPELINES)
 _ONLY_IN_XL = "conditioner.embedders.1.model."
 """The second text encoder in a single file of SDXL."""
 

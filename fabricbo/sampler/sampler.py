@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from inspect import signature
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from fabricbo.protocols import Drawing, Environment
 from fabricbo.records import Action, FabricParams
+from fabricbo.sampler.decoding import Undecoded, can_decode
 from fabricbo.sampler.environment import environment_of
 from fabricbo.sampler.features import FeatureCache
 from fabricbo.sampler.feedback import check_levels, check_unet, shared_feedback
@@ -110,6 +112,7 @@ class FabricSampler:
         self.pipeline = pipeline
         self.options = options or SamplerOptions()
         self.cache = FeatureCache(self.options.cache_bytes, self.options.host_cache_bytes)
+        self._vae_lock = Lock()
         self._encoder = ReferenceEncoder(pipeline.vae, self.options.reference_fit)
 
     @cached_property
@@ -164,18 +167,45 @@ class FabricSampler:
         Raises:
             ValueError: they differ in these, or as for a single one.
         """
+        parts = self._in_batches(drawings, on_step, "pil")
+        return _each(drawings, [image for part in parts for image in part])
+
+    @torch.no_grad()
+    def begin(
+        self, drawings: Sequence[Drawing], *, on_step: StepCallback | None = None
+    ) -> Callable[[], list[list[Image.Image]]]:
+        """Draw as `together` does, up to decoding, which another thread can do meanwhile.
+
+        Args:
+            drawings: as for `together`.
+            on_step: as for `together`.
+
+        Returns:
+            What decodes and returns the images; they are those of `together`.
+
+        Raises:
+            ValueError: as for `together`.
+        """
+        if not can_decode(self.pipeline):
+            images = self.together(drawings, on_step=on_step)
+            return lambda: images
+        latents = self._in_batches(drawings, on_step, "latent")
+        undecoded = Undecoded.of(self.pipeline, latents, self._vae_lock)
+        return lambda: _each(drawings, undecoded.images())
+
+    def _in_batches(
+        self, drawings: Sequence[Drawing], on_step: StepCallback | None, kind: str
+    ) -> list[Any]:
+        """Return what the pipeline makes of each batch: a list of images, or latents."""
         if drawings[0].action.params.rescale:
             check_rescale(self.pipeline)
         lean, images_at_once = self._plan(drawings)
         batches = _batches(drawings, images_at_once)
-        images = iter(
-            [
-                image
-                for number, batch in enumerate(batches)
-                for image in self._draw(batch, _part_of(on_step, number, len(batches)), lean=lean)
-            ]
-        )
-        return [[next(images) for _ in drawing.seeds] for drawing in drawings]
+        calls = [_part_of(on_step, number, len(batches)) for number in range(len(batches))]
+        return [
+            self._draw(batch, call, kind, lean=lean)
+            for batch, call in zip(batches, calls, strict=True)
+        ]
 
     def check_memory(self, liked: int, disliked: int) -> None:
         """Check that so many references can be given within `max_memory`, few images at once.
@@ -212,8 +242,8 @@ class FabricSampler:
         return plan_within(bound, sizes, asks, features, wish)
 
     def _draw(
-        self, drawings: Sequence[Drawing], on_step: StepCallback | None, *, lean: bool
-    ) -> list[Image.Image]:
+        self, drawings: Sequence[Drawing], on_step: StepCallback | None, kind: str, *, lean: bool
+    ) -> Any:
         """Draw in one batch."""
         prompts = [prompt for drawing in drawings for prompt in _prompts(drawing)]
         seeds = [seed for drawing in drawings for seed in drawing.seeds]
@@ -232,15 +262,17 @@ class FabricSampler:
                 generator=[torch.Generator().manual_seed(seed) for seed in seeds],
                 **_pipeline_settings(drawings[0].action.params),
                 callback_on_step_end=_step_callback(on_step),
+                output_type=kind,
             )
-        return list(output.images)
+        return output.images
 
     def embed(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """Return what images look like from afar: VAE latents averaged over 4 x 4 tiles, `n x d`.
 
         For telling which references are alike where no better embedding is at hand.
         """
-        latents = torch.cat([self._encoder.latents(image, *self.size) for image in images])
+        with self._vae_lock:
+            latents = torch.cat([self._encoder.latents(image, *self.size) for image in images])
         tiles: npt.NDArray[np.float32]
         tiles = adaptive_avg_pool2d(latents.float(), 4).flatten(1).cpu().numpy()
         return tiles
@@ -254,11 +286,14 @@ class FabricSampler:
         return self.options.width or columns * scale, self.options.height or rows * scale
 
     def _inputs(self, action: Action, *, lean: bool) -> FeedbackInputs:
-        width, height = self.size
+        with self._vae_lock:
+            liked, disliked = (
+                self._encoder(those, *self.size) for those in (action.liked, action.disliked)
+            )
         return FeedbackInputs(
             null_embeds=self.null_embeds,
-            liked=self._encoder(action.liked, width, height),
-            disliked=self._encoder(action.disliked, width, height),
+            liked=liked,
+            disliked=disliked,
             noise=_NOISES[self.options.reference_noise],
             cache=self.cache,
             null_added=self.null_added,
@@ -290,6 +325,12 @@ class FabricSampler:
             do_classifier_free_guidance=True,
         )
         return embeds, {"text_embeds": pooled[1]} if pooled else {}
+
+
+def _each(drawings: Sequence[Drawing], images: Sequence[Image.Image]) -> list[list[Image.Image]]:
+    """Return the images of each drawing."""
+    left = iter(images)
+    return [[next(left) for _ in drawing.seeds] for drawing in drawings]
 
 
 def _batches(drawings: Sequence[Drawing], most: int | None) -> list[list[Drawing]]:
