@@ -35,7 +35,10 @@ from fabricbo.study.store import stored_settings
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from fabricbo.sampler import Checkpoint
+    from fabricbo.sampler import Checkpoint, Previews
+
+PREVIEW_NAME = "preview.jpg"
+"""In a study's folder, while it draws."""
 
 Embed = Callable[[Sequence["Image"]], Any]
 
@@ -119,7 +122,7 @@ def resume_study(
         settings = settings.model_copy(update=new)
     _check_images(folder, settings)
     told = _loggers(settings, loggers)
-    parts = load_parts(settings, objective, Placement(device, offload))
+    parts = load_parts(settings, objective, Placement(device, offload), folder)
     return Study.open(folder, replace(parts, loggers=told))
 
 
@@ -159,14 +162,22 @@ def load_parts(
     settings: StudySettings,
     objective: Objective | Mapping[str, Objective] | None,
     placement: Placement,
+    folder: Path | None = None,
 ) -> Parts:
-    """Load what a study works with; what fails soonest and cheapest comes first."""
+    """Load what a study works with; what fails soonest and cheapest comes first.
+
+    Args:
+        settings: of the study.
+        objective: what was handed over in Python, in place of what the settings name.
+        placement: on which device.
+        folder: where the study lies, if not where its settings say.
+    """
     _check_proposer(settings)
     found = objective or _objective(settings, placement)
     _check_task(settings, objectives_by_name(found))
     if settings.executor.kind == "ray":
         return _parts_on_ray(settings, objective, found, placement)
-    tools = load_tools(settings, found, placement)
+    tools = load_tools(settings, found, placement, folder or settings.folder)
     ahead = settings.executor.ahead
     if ahead is None:
         # Where this machine's cores draw, there is nothing to be had from thinking meanwhile.
@@ -207,6 +218,7 @@ def load_tools(
     settings: StudySettings,
     objective: Objective | Mapping[str, Objective] | None,
     placement: Placement,
+    previews_in: Path | None = None,
 ) -> Tools:
     """Load what draws and scores, in the process that does.
 
@@ -214,13 +226,14 @@ def load_tools(
         settings: of the study.
         objective: what was handed over in Python, in place of what the settings name.
         placement: on which device.
+        previews_in: folder for previews, where the settings ask for them; None: there are none.
     """
     checkpoint = _checkpoint(settings, placement.device)
     objectives = objectives_by_name(objective or _objective(settings, placement))
     reporters = _named(settings.report_with, placement)
     for one in (*objectives.values(), *reporters.values()):
         prepare(one)
-    return Tools(load_sampler(settings, checkpoint), objectives, reporters)
+    return Tools(load_sampler(settings, checkpoint, previews_in), objectives, reporters)
 
 
 def _parts_on_ray(
@@ -332,8 +345,15 @@ def sampler_for(settings: StudySettings, *, device: str = "auto") -> Sampler:
     return load_sampler(settings, _checkpoint(settings, device))
 
 
-def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:
+def load_sampler(
+    settings: StudySettings, checkpoint: "Checkpoint", previews_in: Path | None = None
+) -> Sampler:
     """Load the checkpoint and wrap it as a sampler.
+
+    Args:
+        settings: of the study.
+        checkpoint: what they name.
+        previews_in: see `load_tools`.
 
     Raises:
         ValueError: it cannot draw all that the space allows, or not within `max_memory_gb`.
@@ -358,10 +378,22 @@ def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:
     pipeline = load_pipeline(checkpoint)
     if "rescale" in settings.space.to_space().settings:
         check_rescale(pipeline)
-    sampler = FabricSampler(pipeline, options)
+    previews = _previews(settings, pipeline, previews_in)
+    sampler = FabricSampler(pipeline, options, previews=previews)
     sampler.check_memory(*most_references(settings))
     on_cpu = sampler.pipeline.device.type == "cpu"
     return ThreadTunedSampler(sampler) if on_cpu else sampler
+
+
+def _previews(settings: StudySettings, pipeline: Any, folder: Path | None) -> "Previews | None":
+    from fabricbo.sampler import Previews, load_preview_decoder
+    from fabricbo.sampler.preview_file import PreviewFile
+
+    name = settings.checkpoint.preview_decoder
+    if name is None or folder is None:
+        return None
+    decoder = load_preview_decoder(name, pipeline)
+    return Previews(decoder, PreviewFile(folder / PREVIEW_NAME))
 
 
 def _bytes(gigabytes: float | None) -> int | None:
@@ -379,6 +411,7 @@ def _checkpoint(settings: StudySettings, device: str) -> "Checkpoint":
         chosen.lora,
         chosen.clip_skip,
         device,  # type: ignore[arg-type]
+        chosen.compile,
     )
 
 

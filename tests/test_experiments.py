@@ -124,6 +124,12 @@ def test_price_of_shortcuts() -> None:
     assert float(rows["merge_tokens 0.5"][-1].strip(" |")) < float(rows["usual"][-1].strip(" |"))
 
 
+def test_bench_compile() -> None:
+    rows = script("experiments.bench_compile", "--smoke").stdout.splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows] == ["| plain", "| feedback"]
+    assert all(int(row.strip(" |").split(" | ")[-1]) <= 1 for row in rows)
+
+
 def test_memory_of_the_sampler() -> None:
     done = script("experiments.bench_sampler", "--memory", "--unet", "tiny", "--references", "1,4")
     one, four = (

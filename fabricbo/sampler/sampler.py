@@ -24,6 +24,7 @@ from fabricbo.sampler.inputs import FeedbackInputs, Share
 from fabricbo.sampler.memory import Ask, MemoryPlan, Wish, feature_sizes, plan_within
 from fabricbo.sampler.merging import MOST
 from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
+from fabricbo.sampler.previews import Previews, check_decoder, previewing
 from fabricbo.sampler.prompts import drop_words
 from fabricbo.sampler.references import ReferenceEncoder, ReferenceFit
 
@@ -95,18 +96,29 @@ class FabricSampler:
     a batch, up to rounding; the same call gives the same images bit for bit on one machine.
     """
 
-    def __init__(self, pipeline: Any, options: SamplerOptions | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Any,
+        options: SamplerOptions | None = None,
+        *,
+        previews: Previews | None = None,
+    ) -> None:
         """Wrap a pipeline.
 
         Args:
             pipeline: diffusers' `StableDiffusionPipeline`, or one that takes the same arguments.
             options: what is common to all images.
+            previews: who is shown images while they are drawn; None: nobody.
 
         Raises:
-            ValueError: the U-Net needs added conditions of a kind that this version does not give,
-                or has no self-attention at one of the levels.
+            ValueError: the previews' decoder is for other latents, or the U-Net needs added
+                conditions of a kind that this version does not give, or has no self-attention at
+                one of the levels.
         """
         check_unet(pipeline.unet)
+        if previews is not None:
+            check_decoder(previews.decoder, pipeline)
+        self.previews = previews
         if options is not None and options.feedback_levels is not None:
             check_levels(pipeline.unet, options.feedback_levels)
         self.pipeline = pipeline
@@ -253,7 +265,11 @@ class FabricSampler:
             Share(len(drawing.seeds), drawing.action.params, given)
             for drawing, given in zip(drawings, inputs, strict=True)
         ]
-        with shared_feedback(self.pipeline.unet, self.pipeline.scheduler, shares):
+        guidance = drawings[0].action.params.guidance_scale
+        with (
+            shared_feedback(self.pipeline.unet, self.pipeline.scheduler, shares),
+            previewing(self.pipeline, self.previews, guidance),
+        ):
             output = self.pipeline(
                 prompt=prompts,
                 negative_prompt=[negative] * len(prompts) if negative else None,

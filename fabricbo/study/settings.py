@@ -34,7 +34,7 @@ File = Annotated[Path, Strict(False)]
 """A path; in a file it is text."""
 
 
-_UNSAID = frozenset({"max_memory_gb"})
+_UNSAID = frozenset({"max_memory_gb", "compile", "preview_decoder"})
 """Of a checkpoint: what is kept and told only where it is set, so that a study without it is stored
 as it was before there was such a setting."""
 
@@ -69,6 +69,12 @@ class CheckpointSettings(CheckedSettings):
     merge_tokens: float = Field(default=0.0, ge=0, le=0.5)
     """Share of each reference's tokens that are merged into others like them: less memory and
     time, other images."""
+    compile: bool = False
+    """Whether the blocks of the U-Net are compiled (`torch.compile`): the same images up to
+    rounding, after a minute or more of compiling in each process."""
+    preview_decoder: str | None = None
+    """A folder, or a hub id, of an `AutoencoderTiny`: while a trial is drawn, `preview.jpg` in the
+    study's folder shows what its images are going to look like."""
     width: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
     """Pixels; the checkpoint's own size unless given."""
     height: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
