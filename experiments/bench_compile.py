@@ -12,7 +12,8 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
@@ -24,6 +25,8 @@ from fabricbo import Action, Checkpoint, FabricParams, FabricSampler, Reference,
 from fabricbo.demo import references_folder
 from fabricbo.imagefiles import image_files, open_image, pixel_hash
 from fabricbo.sampler.compiling import compile_blocks
+
+_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,20 @@ def table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+@contextmanager
+def _own_cache() -> Iterator[None]:
+    """Have torch keep what it compiles in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        before = os.environ.get(_CACHE)
+        os.environ[_CACHE] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop(_CACHE)
+            if before is not None:
+                os.environ[_CACHE] = before
+
+
 def main() -> None:
     """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(
@@ -99,8 +116,7 @@ def main() -> None:
         for file, image in ((file, open_image(file)) for file in files)
     )
     kinds = {"plain": Action(params), "feedback": Action(params, (liked, other), (disliked,))}
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+    with _own_cache():
         pipelines = [load_pipeline(Checkpoint("demo")) for _ in range(2)]
         if options.smoke:
             pipelines[1].unet.compile_repeated_blocks(backend="eager")  # traced only

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
+
 from tests.commands import script
 
 
@@ -124,10 +126,21 @@ def test_price_of_shortcuts() -> None:
     assert float(rows["merge_tokens 0.5"][-1].strip(" |")) < float(rows["usual"][-1].strip(" |"))
 
 
+@pytest.mark.slow
 def test_bench_compile() -> None:
     rows = script("experiments.bench_compile", "--smoke").stdout.splitlines()[2:]
     assert [row.split(" | ")[0] for row in rows] == ["| plain", "| feedback"]
     assert all(int(row.strip(" |").split(" | ")[-1]) <= 1 for row in rows)
+
+
+def test_distil_decoder() -> None:
+    with TemporaryDirectory() as folder:
+        done = script("experiments.distil_decoder", "--smoke", "--to", folder)
+        assert Path(folder, "diffusion_pytorch_model.safetensors").exists()
+    rows = [row.strip("| ").split(" | ") for row in done.stdout.splitlines() if " dB |" in row]
+    full = [float(row[1].removesuffix(" dB")) for row in rows]
+    assert full == sorted(full)  # later previews are nearer to the image
+    assert full[-1] > 30
 
 
 def test_memory_of_the_sampler() -> None:
