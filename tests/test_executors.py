@@ -485,6 +485,17 @@ def test_what_ends_is_told_in_order_whatever_fails_where() -> None:
     assert isinstance(ended[2], Scored)
 
 
+def test_where_nothing_can_go_on_beside_it_is_said() -> None:
+    def no_stream():
+        raise RuntimeError("no stream")
+
+    executor = InlineExecutor(tools(), ahead=1, beside=no_stream)
+    executor.submit(work("one"))
+    with pytest.raises(RuntimeError, match="no stream"):
+        executor.take()
+    executor.close()
+
+
 def slow_redness(images, prompt):
     time.sleep(0.2)
     return redness(images, prompt)

@@ -227,16 +227,22 @@ class _Later:
             self._unscored += more
 
     def _start(self, name: str, given: "queue.Queue[T]", do: Callable[[T], None]) -> None:
-        def run() -> None:
+        threading.Thread(target=self._run, args=(given, do), name=name, daemon=True).start()
+
+    def _run(self, given: "queue.Queue[T]", do: Callable[[T], None]) -> None:
+        try:
             with self._beside():
                 while not self._stopped.is_set():
-                    try:
-                        one = given.get(timeout=0.5)
-                    except queue.Empty:
-                        continue
-                    try:
-                        do(one)
-                    except BaseException as error:
-                        self._tell(error)
+                    self._do_next(given, do)
+        except BaseException as error:  # nobody would hear of it in this thread
+            self._tell(error)
 
-        threading.Thread(target=run, name=name, daemon=True).start()
+    def _do_next(self, given: "queue.Queue[T]", do: Callable[[T], None]) -> None:
+        try:
+            one = given.get(timeout=0.5)
+        except queue.Empty:
+            return
+        try:
+            do(one)
+        except BaseException as error:
+            self._tell(error)
