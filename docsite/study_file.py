@@ -145,7 +145,7 @@ def _space() -> list[str]:
     own = SpaceSettings.model_json_schema()["properties"]
     documented = meanings(SpaceSettings)
     lines += ["", _HEAD]
-    for name in ("roles", "max_liked", "max_disliked"):
+    for name in ("roles", "max_liked", "max_disliked", "strengths"):
         lines.append(_row(name, own[name], _default(own[name]), documented[name]))
     return lines
 

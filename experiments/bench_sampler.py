@@ -8,12 +8,13 @@
 
 One guided evaluation of a U-Net with random parameters (the mean of two, at the first two denoising
 steps), by number of references (half liked, half disliked) and of images. `cold` meets its
-references for the first time, `warm` has met them at these steps before, as all trials of a study
-after the first do; `lean` is `warm` with that option; `authors` is what the FABRIC authors'
-implementation computes, written anew here. All see the same inputs, and their results are compared
-before anything is timed. Seconds are medians, of processor time on a CPU, since other work takes a
-share of the clock; memory is the most that an evaluation holds at once besides the U-Net, what is
-kept from one to the next (`warm`, `lean`) included.
+references for the first time, `strided` does so with the option `reference_stride = 2` (the mean of
+four evaluations, and the only way that computes something else), `warm` has met them at these steps
+before, as all trials of a study after the first do; `lean` is `warm` with that option; `authors` is
+what the FABRIC authors' implementation computes, written anew here. All see the same inputs, and
+their results are compared before anything is timed. Seconds are medians, of processor time on a
+CPU, since other work takes a share of the clock; memory is the most that an evaluation holds at
+once besides the U-Net, what is kept from one to the next (`warm`, `lean`) included.
 """
 
 import argparse
@@ -22,16 +23,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from experiments.sampler_speed.cost import operations, peak_bytes, side_by_side
 from experiments.sampler_speed.unet import random_unet
-from experiments.sampler_speed.ways import EVALUATIONS, STEPS, Cell, Ways
+from experiments.sampler_speed.ways import EVALUATIONS, STEPS, STRIDED, Cell, Ways
 from fabricbo.sampler.memory import Batch, feature_sizes, need
 
-NAMES = ("plain", "cold", "warm", "lean", "authors")
+NAMES = ("plain", "cold", "strided", "warm", "lean", "authors")
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,13 @@ class Row:
     images: int
     plain: float
     cold: float
+    strided: float
     warm: float
     lean: float
     authors: float
     plain_bytes: int
     cold_bytes: int
+    strided_bytes: int
     warm_bytes: int
     lean_bytes: int
     authors_bytes: int
@@ -61,12 +65,17 @@ def measure(ways: Ways, cell: Cell, rounds: int) -> Row:
     several = {name: getattr(ways, name) for name in NAMES}
     _check(ways)
     both = side_by_side(several, rounds)
-    seconds = {name: found / EVALUATIONS for name, found in both.items()}
+    seconds = {name: found / _evaluations(name) for name, found in both.items()}
     held = {"warm": ways.held, "lean": ways.held_lean}
     weighed = {
         f"{name}_bytes": peak_bytes(way) + held.get(name, 0) for name, way in several.items()
     }
-    return Row(cell.references, cell.images, **seconds, **weighed)
+    numbers: dict[str, Any] = {**seconds, **weighed}
+    return Row(cell.references, cell.images, **numbers)
+
+
+def _evaluations(name: str) -> int:
+    return STRIDED if name == "strided" else EVALUATIONS
 
 
 def _check(ways: Ways) -> None:
@@ -83,7 +92,10 @@ def _difference(one: Tensor, other: Tensor) -> float:
 def table(rows: Sequence[Row]) -> list[str]:
     """Return a table in Markdown: seconds of plain sampling, the others by it."""
     names = " | ".join(NAMES)
-    lines = [f"| references | images | {names} | MB: {names} |", "|---" * 10 + "|"]
+    lines = [
+        f"| references | images | {names} | MB: {names} |",
+        f"|{'---|' * (2 + 2 * len(NAMES))}",
+    ]
     for row in rows:
         ratios = " | ".join(f"{getattr(row, n) / row.plain:.2f} x" for n in NAMES[1:])
         megabytes = " | ".join(f"{getattr(row, f'{n}_bytes') / 1e6:.0f}" for n in NAMES)
@@ -103,7 +115,7 @@ def operations_table(kind: str, size: int, cells: Sequence[Cell]) -> list[str]:
     for cell in cells:
         ways = Ways(unet, cell)
         _ = ways.warm(), ways.lean()  # so that the next time they are
-        found = {name: operations(getattr(ways, name)) / EVALUATIONS for name in NAMES}
+        found = {name: operations(getattr(ways, name)) / _evaluations(name) for name in NAMES}
         numbers = " | ".join(f"{number:.4g}" for number in found.values())
         ratio = found["cold"] / found["authors"]
         lines.append(f"| {cell.references} | {cell.images} | {numbers} | {ratio:.2f} |")

@@ -10,7 +10,9 @@ trials, the same first six (without the setting) and the same noise; what counts
 seeds that no trial meets, of the trial that a study would call its best. **Slice**: two actions are
 held, the hand settings (for `rescale` settings that are too strong) and settings that do well, and
 the setting alone is moved, over the same seeds; that is far less noisy, and says nothing of what
-else could be moved with it.
+else could be moved with it. The strength is that of the helpful references where others are liked,
+too, and of the first half of them (of those with the style, not the background, in
+`style-and-background`) where they are among themselves.
 """
 
 import argparse
@@ -40,17 +42,22 @@ from fabricbo.scoring import evaluate
 from fabricbo.space import ActionSpace, Range
 from fabricbo.study import check_settings
 
-WITHOUT = "without"
+WITHOUT, STRENGTHS = "without", "strengths"
 DOMAINS: Mapping[str, Range] = {
     "ramp": Range(0.0, 1.0),
     "rescale": Range(0.0, 1.0),
     "middle_scale": Range(0.0, 2.0),
 }
 """Where each setting is searched."""
+CHOICES = (0.5, 1.0, 2.0)
+"""Among which strengths of references are."""
+FIELDS = (*DOMAINS, STRENGTHS)
+OFF = {**OPTIONAL, STRENGTHS: 1.0}
 SETTINGS: Mapping[str, Sequence[float]] = {
     "ramp": (0.3, 0.6, 1.0),
     "rescale": (0.3, 0.7, 1.0),
     "middle_scale": (0.0, 0.5, 2.0),
+    STRENGTHS: (0.5, 2.0, 4.0),
 }
 """At which each is measured in slices, besides where it is off."""
 STRONG = {"guidance_scale": 9.0, "max_weight": 1.5}
@@ -84,6 +91,8 @@ def problem(name: str, steps: int | None = None) -> Problem:
 
 def with_field(found: Problem, field: str) -> Problem:
     """Return a problem whose search may move a setting besides."""
+    if field == STRENGTHS:
+        return replace(found, space=replace(found.space, strengths=CHOICES))
     space = replace(found.space, domains={**found.space.domains, field: DOMAINS[field]})
     return replace(found, space=space)
 
@@ -129,7 +138,14 @@ def _search(keys: Mapping[str, Any], images: int) -> dict[str, Any]:
     trials, measures = told[-1].trials, told[-1].measures
     chosen = best(trials, measures, proposer.assess(told[-1]).estimates) or trials[0]
     scores = _scores(name, chosen.action, images)
-    return {"chosen": chosen.action.params.to_json(), "scores": scores}
+    return {"chosen": _chosen(chosen.action), "scores": scores}
+
+
+def _chosen(action: Action) -> dict[str, Any]:
+    """Return an action's settings, and its strengths by the names of the references."""
+    used = (*action.liked, *action.disliked)
+    named = {r.name: action.strength(r) for r in used if action.strength(r) != 1}
+    return {**action.params.to_json(), **({STRENGTHS: named} if named else {})}
 
 
 def _task(name: str) -> DemoTask:
@@ -164,15 +180,22 @@ def sliced(options: argparse.Namespace) -> list[dict[str, Any]]:
         for name in options.problem
         for anchor in anchors(name)
         if anchor != ("hand settings" if field == "rescale" else "strong settings")
-        for setting in (OPTIONAL[field], *SETTINGS[field])
+        for setting in (OFF[field], *SETTINGS[field])
     ]
     return _kept("slices", wanted, partial(_slice, images=options.images), options)
 
 
 def _slice(keys: Mapping[str, Any], images: int) -> dict[str, Any]:
     action = anchors(keys["problem"])[keys["at"]]
-    params = replace(action.params, **{keys["field"]: keys["setting"]})
-    return {"scores": _scores(keys["problem"], replace(action, params=params), images)}
+    if keys["field"] == STRENGTHS:
+        helpful = _task(keys["problem"]).helpful
+        strong = helpful if keys["at"] == "hand settings" else helpful[: len(helpful) // 2]
+        given = {r.id: keys["setting"] for r in action.liked if r.name in strong}
+        moved = replace(action, strengths=given)
+    else:
+        params = replace(action.params, **{keys["field"]: keys["setting"]})
+        moved = replace(action, params=params)
+    return {"scores": _scores(keys["problem"], moved, images)}
 
 
 def _scores(name: str, action: Action, images: int) -> list[float]:
@@ -209,12 +232,12 @@ def search_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def slice_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return what each setting came to, and the difference to off with its interval."""
-    off = {_anchor(row): row["scores"] for row in rows if row["setting"] == OPTIONAL[row["field"]]}
+    off = {_anchor(row): row["scores"] for row in rows if row["setting"] == OFF[row["field"]]}
     found = []
     for row in rows:
         told = {key: row[key] for key in ("problem", "at", "field", "setting")}
         told["score"] = statistics.mean(row["scores"])
-        if row["setting"] != OPTIONAL[row["field"]]:
+        if row["setting"] != OFF[row["field"]]:
             pairs = zip(row["scores"], off[_anchor(row)], strict=True)
             told |= _difference([one - other for one, other in pairs])
         found.append(told)
@@ -251,7 +274,7 @@ def slice_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Write slices as a Markdown table: a row an action, a column a setting."""
     lines = []
     for field in dict.fromkeys(row["field"] for row in rows):
-        settings = [OPTIONAL[field], *SETTINGS[field]]
+        settings = [OFF[field], *SETTINGS[field]]
         lines += [
             f"| task | at | off | {' | '.join(f'{field} {s:g}' for s in settings[1:])} |",
             "|---" * (2 + len(settings)) + "|",
@@ -278,9 +301,10 @@ def main() -> None:
     options = _parser().parse_args()
     torch.set_num_threads(1)
     if options.smoke:
-        options.field, options.problem, options.seeds = ["ramp"], ["demo:style-only"], 1
+        options.field = options.field or ["ramp"]
+        options.problem, options.seeds = ["demo:style-only"], 1
         options.trials, options.steps, options.images = FIRST_TRIALS + 1, 2, 2
-    options.field = options.field or list(DOMAINS)
+    options.field = options.field or list(FIELDS)
     options.problem = options.problem or ["demo:style-only", "demo:style-and-background"]
     if unknown := [name for name in options.problem if name.removeprefix(PREFIX) not in TASKS]:
         raise SystemExit(f"--problem {unknown[0]}: tasks are {', '.join(TASKS)}, after {PREFIX}")
@@ -298,7 +322,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--field", action="append", choices=list(DOMAINS), help="may be repeated; default: all"
+        "--field", action="append", choices=list(FIELDS), help="may be repeated; default: all"
     )
     parser.add_argument("--problem", action="append", help="demo:TASK; may be repeated")
     parser.add_argument("--seeds", type=int, default=3, help="searches of each arm")

@@ -34,6 +34,8 @@ SHORTCUTS: Mapping[str, Mapping[str, Any]] = {
     "usual": {},
     "no feedback": {"feedback": False},
     "lean": {"lean": True},
+    "reference_stride 2": {"reference_stride": 2},
+    "reference_stride 4": {"reference_stride": 4},
     "merge_tokens 0.25": {"merge_tokens": 0.25},
     "merge_tokens 0.5": {"merge_tokens": 0.5},
     "feedback_levels 0": {"feedback_levels": (0,)},

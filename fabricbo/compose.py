@@ -85,6 +85,7 @@ def create_study(
     asked = partial(named_objectives, given, placement)
     with naming_safety(asked) if settings.constraints != given.constraints else nullcontext():
         parts = load_parts(settings, objective, placement)
+    settings = _begun_where_it_suits(settings, placement)
     return Study.create(settings, replace(parts, loggers=told), pool, earlier)
 
 
@@ -148,6 +149,14 @@ def _check_images(folder: Path, settings: StudySettings) -> None:
     """Try where images are kept, if not at home, before anything is drawn for it."""
     if settings.images_at is not None:
         images_of(folder, settings.images_at).check()
+
+
+def _begun_where_it_suits(settings: StudySettings, placement: Placement) -> StudySettings:
+    """Let the search begin with the hand settings that suit the checkpoint."""
+    from fabricbo.sampler import hand_settings
+
+    hand = hand_settings(_checkpoint(settings, placement.device))
+    return settings.model_copy(update={"space": settings.space.beginning_with(hand)})
 
 
 def _earlier(settings: StudySettings, folder: Path) -> Study:
@@ -374,6 +383,7 @@ def load_sampler(
         lean=settings.checkpoint.lean,
         feedback_levels=settings.checkpoint.feedback_levels,
         merge_tokens=settings.checkpoint.merge_tokens,
+        reference_stride=settings.checkpoint.reference_stride,
     )
     pipeline = load_pipeline(checkpoint)
     if "rescale" in settings.space.to_space().settings:
@@ -411,6 +421,7 @@ def _checkpoint(settings: StudySettings, device: str) -> "Checkpoint":
         chosen.lora,
         chosen.clip_skip,
         device,  # type: ignore[arg-type]
+        chosen.precision,
         chosen.compile,
     )
 

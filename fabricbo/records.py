@@ -243,7 +243,8 @@ class Action:
     """One point of the action space: scalar settings and the choice of references.
 
     Raises:
-        ValueError: a reference appears twice.
+        ValueError: a reference appears twice, a strength is not finite and above 0, or it is that
+            of a reference which is not used.
     """
 
     params: FabricParams = field(default_factory=FabricParams)
@@ -251,11 +252,21 @@ class Action:
     """References whose features the conditional pass attends to."""
     disliked: tuple[Reference, ...] = ()
     """References whose features the unconditional pass attends to."""
+    strengths: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """Factors on the feedback weights of single references, by their identity, above 0: a
+    reference of strength 2 counts as two copies of it. Those that are not named have 1, which is
+    FABRIC's own and is left out."""
 
     def __post_init__(self) -> None:
         ids = [reference.id for reference in (*self.liked, *self.disliked)]
         if len(set(ids)) != len(ids):
             raise ValueError("a reference may be liked or disliked once, got one of them twice")
+        if self.strengths:
+            object.__setattr__(self, "strengths", _checked_strengths(self.strengths, ids))
+
+    def strength(self, reference: Reference) -> float:
+        """Return the factor on a reference's feedback weight."""
+        return self.strengths.get(reference.id, 1.0)
 
     def role(self, reference: Reference) -> Role:
         """Return the role that a reference of the pool has in this action."""
@@ -264,11 +275,13 @@ class Action:
         return Role.DISLIKED if reference in self.disliked else Role.UNUSED
 
     def to_json(self) -> dict[str, Any]:
-        """Return the action as a JSON object; references by their identity."""
+        """Return the action as a JSON object; references by their identity, strengths other than 1
+        only."""
         return {
             "params": self.params.to_json(),
             "liked": [reference.id for reference in self.liked],
             "disliked": [reference.id for reference in self.disliked],
+            **({"strengths": dict(self.strengths)} if self.strengths else {}),
         }
 
     @classmethod
@@ -276,7 +289,7 @@ class Action:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: a reference is not in the pool, or the parameters are not valid.
+            ValueError: a reference is not in the pool, or parameters or strengths are not valid.
         """
         by_id = {reference.id: reference for reference in pool}
         missing = [key for key in (*data["liked"], *data["disliked"]) if key not in by_id]
@@ -286,7 +299,36 @@ class Action:
             params=FabricParams.from_json(data["params"]),
             liked=tuple(by_id[key] for key in data["liked"]),
             disliked=tuple(by_id[key] for key in data["disliked"]),
+            strengths=data.get("strengths", {}),
         )
+
+
+def check_strength(value: float) -> None:
+    """Check the strength of a reference.
+
+    Raises:
+        ValueError: it is no number, not finite, or not above 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"a strength must be a number, got {value!r}")
+    if not (is_finite(value) and value > 0):
+        raise ValueError(f"a strength must be finite and above 0, got {value}")
+
+
+def strength_text(value: float) -> str:
+    """Write a strength as a factor that can be read back, such as `x2`; nothing for 1."""
+    if value == 1:
+        return ""
+    return f"x{brief}" if float(brief := f"{value:g}") == value else f"x{value!r}"
+
+
+def _checked_strengths(given: Mapping[str, float], used: Sequence[str]) -> dict[str, float]:
+    """Return strengths other than 1 in the order of the references."""
+    for key, value in given.items():
+        check_strength(value)
+        if key not in used:
+            raise ValueError(f"strengths are of references that are used, got one of {key}")
+    return {key: float(given[key]) for key in used if given.get(key, 1) != 1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,17 @@ from fabricbo.records import (
     FabricParams,
     Reference,
     Role,
+    check_strength,
+    strength_text,
 )
 
 MAX_POOL = 32
 """Most references that a pool may hold."""
 
 _ROLE_ORDER = (Role.DISLIKED, Role.UNUSED, Role.LIKED)
+
+RoleChoice = tuple[Role, float]
+"""A role, and the strength that a reference has in it; 1 where it is unused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ class Choice:
 
     def from_unit(self, position: float) -> float:
         """Map a position in [0, 1] to the value whose share it lies in."""
-        return self.values[min(int(position * len(self.values)), len(self.values) - 1)]
+        return self.values[_share(position, len(self.values))]
 
     def __contains__(self, value: float) -> bool:
         return value in self.values
@@ -112,7 +117,8 @@ class ActionSpace:
 
     Raises:
         ValueError: an unknown parameter, a domain outside what `FabricParams` allows,
-            a window that can never be valid, or a negative cap.
+            a window that can never be valid, a negative cap, or strengths that cannot be chosen
+            among.
     """
 
     domains: Mapping[str, Domain] = field(default_factory=lambda: dict(DEFAULT_DOMAINS))
@@ -125,6 +131,9 @@ class ActionSpace:
     """Most liked references in one action, at least 0."""
     max_disliked: int = 4
     """Most disliked references in one action, at least 0."""
+    strengths: tuple[float, ...] = (1.0,)
+    """What a reference with a role may have as its strength, above 0 and in any order; 1 is among
+    them."""
 
     def __post_init__(self) -> None:
         for name in self.domains:
@@ -134,7 +143,22 @@ class ActionSpace:
         for name in ("max_liked", "max_disliked"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
+        self._check_strengths()
         self._check_domains()
+
+    def _check_strengths(self) -> None:
+        for value in self.strengths:
+            check_strength(value)
+        if len(set(self.strengths)) != len(self.strengths):
+            raise ValueError(f"strengths must be different numbers, got {list(self.strengths)}")
+        if 1 not in self.strengths:
+            raise ValueError(
+                f"strengths must have 1 among them, which the hand settings use, got "
+                f"{list(self.strengths)}"
+            )
+        if len(self.strengths) > 1 and not self.roles:
+            raise ValueError("strengths vary with the roles of references; let roles vary, too")
+        object.__setattr__(self, "strengths", tuple(sorted(map(float, self.strengths))))
 
     def _check_domains(self) -> None:
         for name, domain in self.domains.items():
@@ -173,6 +197,15 @@ class ActionSpace:
             if name in self.domains or OPTIONAL.get(name) != getattr(self.hand, name)
         )
 
+    @cached_property
+    def role_choices(self) -> Mapping[str, RoleChoice]:
+        """What a reference may be, by the names of `role_choice`."""
+        return {
+            _choice_name(role, strength): (role, strength)
+            for role in Role
+            for strength in (self.strengths if role is not Role.UNUSED else (1.0,))
+        }
+
     def dimensions(self, pool: Sequence[Reference]) -> int:
         """Return the number of coordinates with this pool."""
         return len(self.parameters) + (len(pool) if self.roles else 0)
@@ -203,13 +236,39 @@ class ActionSpace:
         capped = len(action.liked) <= self.max_liked and len(action.disliked) <= self.max_disliked
         hand = self.hand_action(pool)
         free = self.roles or (action.liked, action.disliked) == (hand.liked, hand.disliked)
-        return inside and known and capped and free
+        return inside and known and capped and free and self.has_strengths_of(action)
+
+    def has_strengths_of(self, action: Action) -> bool:
+        """Tell whether references may have the strengths that they have in an action."""
+        return set(self.strengths).issuperset(action.strengths.values())
 
     def to_unit(self, action: Action, pool: Sequence[Reference]) -> tuple[float, ...]:
-        """Map an action to the unit cube; roles: 1/6 disliked, 1/2 unused, 5/6 liked."""
+        """Map an action to the unit cube; roles: 1/6 disliked, 1/2 unused, 5/6 liked.
+
+        Where strengths vary, the thirds of liked and disliked are parted further, the stronger
+        the farther from unused.
+
+        Raises:
+            ValueError: a value or a strength that may not be chosen.
+        """
         scalars = [self.domains[n].to_unit(getattr(action.params, n)) for n in self.parameters]
-        roles = [(_ROLE_ORDER.index(action.role(r)) + 0.5) / 3 for r in pool] if self.roles else []
-        return (*scalars, *roles)
+        chosen = ((action.role(r), action.strength(r)) for r in pool)
+        return (*scalars, *(self._to_third(*one) for one in chosen if self.roles))
+
+    def _to_third(self, role: Role, strength: float) -> float:
+        """Return the coordinate of a role: the middle of its third, or of a part of it."""
+        if role is Role.UNUSED:
+            return 0.5
+        part = (self.strengths.index(strength) + 0.5) / len(self.strengths)
+        return (2 + part if role is Role.LIKED else 1 - part) / 3
+
+    def _strengths_at(self, coordinates: Mapping[str, float]) -> Mapping[str, float]:
+        """Return the strengths that references have at coordinates, where they have a role."""
+        parts = len(self.strengths)
+        if parts == 1:  # as nearly always, thousands of times a suggestion
+            return {}
+        places = {key: 3 * abs(position - 0.5) - 0.5 for key, position in coordinates.items()}
+        return {key: self.strengths[_share(place, parts)] for key, place in places.items()}
 
     def from_unit(self, point: Sequence[float], pool: Sequence[Reference]) -> Action:
         """Map any point of the unit cube to an action of the space.
@@ -231,18 +290,29 @@ class ActionSpace:
         coordinates = dict(zip((r.id for r in pool), point[len(names) :], strict=True))
         ordered = sorted(pool, key=lambda r: -abs(coordinates[r.id] - 0.5))
         roles = {r.id: _ROLE_ORDER[min(int(coordinates[r.id] * 3), 2)] for r in ordered}
-        return self._action(params, roles, pool)
+        return self._action(params, roles, pool, self._strengths_at(coordinates))
 
     def action(
-        self, values: Mapping[str, float], roles: Mapping[str, Role], pool: Sequence[Reference]
+        self,
+        values: Mapping[str, float],
+        roles: Mapping[str, Role],
+        pool: Sequence[Reference],
+        strengths: Mapping[str, float] | None = None,
     ) -> Action:
         """Make an action from values by parameter name and roles by reference identity.
 
         Parameters that are not named keep the hand settings, references that are not named
         are unused. A reversed window is turned round and caps are applied as in `from_unit`,
         references named first being kept.
+
+        Args:
+            values: by the name of the parameter.
+            roles: by the reference's identity.
+            pool: the references that there are.
+            strengths: by the reference's identity; those that are not named have 1, those of
+                references without a role are left out.
         """
-        return self._action(self._params(values), roles, pool)
+        return self._action(self._params(values), roles, pool, strengths)
 
     @cached_property
     def _hand_values(self) -> Mapping[str, float]:
@@ -267,7 +337,11 @@ class ActionSpace:
         return value in domain if domain is not None else value == getattr(self.hand, name)
 
     def _action(
-        self, params: FabricParams, roles: Mapping[str, Role], pool: Sequence[Reference]
+        self,
+        params: FabricParams,
+        roles: Mapping[str, Role],
+        pool: Sequence[Reference],
+        strengths: Mapping[str, float] | None = None,
     ) -> Action:
         """Keep the first references of each role up to its cap, in the order of the pool."""
         liked = [key for key, role in roles.items() if role is Role.LIKED][: self.max_liked]
@@ -276,7 +350,22 @@ class ActionSpace:
             params,
             liked=tuple(r for r in pool if r.id in liked),
             disliked=tuple(r for r in pool if r.id in disliked),
+            strengths={k: s for k, s in (strengths or {}).items() if k in (*liked, *disliked)},
         )
+
+
+def role_choice(action: Action, reference: Reference) -> str:
+    """Name what a reference is in an action: its role, with a strength other than 1."""
+    return _choice_name(action.role(reference), action.strength(reference))
+
+
+def _choice_name(role: Role, strength: float) -> str:
+    return f"{role} {strength_text(strength)}".rstrip()
+
+
+def _share(position: float, count: int) -> int:
+    """Return which of equal shares of [0, 1] a position lies in."""
+    return min(max(int(position * count), 0), count - 1)
 
 
 def _ends(domain: Domain) -> tuple[float, float]:

@@ -58,7 +58,7 @@ def test_a_file_of_ours_is_told(ours) -> None:
 def test_json_has_all_of_it(ours) -> None:
     (found,) = json.loads(about(ours, "--json").stdout)["images"]
     # Settings that are off are not in the file, but in the answer, whose keys are always the same.
-    whole = {"image": ours.stem, "params": asdict(PLAIN.params)}
+    whole = {"image": ours.stem, "params": asdict(PLAIN.params), "strengths": {}}
     assert found["origin"] == json.loads(PLAIN.to_text()) | whole
     assert (found["image"], found["changed"]) == (ours.stem, False)
     assert found["parameters"]["settings"]["Sampler"] == "Euler"

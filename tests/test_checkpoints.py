@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from fabricbo.compose import create_study
 from fabricbo.records import Action, FabricParams
-from fabricbo.sampler import Checkpoint, FabricSampler, checkpoints, load_pipeline
+from fabricbo.sampler import Checkpoint, FabricSampler, checkpoints, hand_settings, load_pipeline
+from tests.fakes import redness
 from tests.original_layout import original_layout
 from tests.tiny import reference, tiny_pipeline, tiny_xl_pipeline
 
@@ -87,6 +90,7 @@ def nothing_loads(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"device": "tpu"}, "device must be auto, cpu, cuda or mps, got 'tpu'"),
         ({"lora": Path("none.safetensors")}, r"lora: no file none\.safetensors"),
         ({"clip_skip": -1}, "clip_skip must be at least 0, got -1"),
+        ({"precision": "int8"}, "precision must be one of auto, float32, .*, got 'int8'"),
         ({"config": Path("none")}, "config must be a folder with a model_index.json, got none"),
     ],
     ids=str,
@@ -307,6 +311,54 @@ def test_single_file_of_xl_is_told_by_its_second_text_encoder(tmp_path, name, xl
     save_file({name: torch.zeros(1)}, tmp_path / "model.safetensors")
     kind, _ = checkpoints._pipeline_of_file(tmp_path / "model.safetensors")
     assert (kind.__name__ == "StableDiffusionXLPipeline") is xl
+
+
+def test_xl_asks_for_a_window_in_the_first_half(tmp_path, folder: Path, xl_folder: Path) -> None:
+    assert hand_settings(Checkpoint(str(xl_folder))) == {"feedback_end": 0.5}
+    save_file({XL_KEY: torch.zeros(1)}, tmp_path / "xl.safetensors")
+    assert hand_settings(Checkpoint(str(tmp_path / "xl.safetensors"))) == {"feedback_end": 0.5}
+    assert hand_settings(Checkpoint(str(folder))) == hand_settings(Checkpoint()) == {}
+
+
+def test_of_a_hub_id_out_of_reach_nothing_is_known(monkeypatch) -> None:
+    def unreachable(*_: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(checkpoints, "_pipeline_of", unreachable)
+    assert hand_settings(Checkpoint("owner/name")) == {}
+
+
+def test_a_study_of_xl_begins_in_the_first_half(tmp_path, xl_folder: Path) -> None:
+    def begun(**space: object) -> float:
+        settings = {
+            "name": "-".join(["s", *space]),
+            "prompt": "a cat",
+            "storage": tmp_path,
+            "safety": False,
+            "checkpoint": str(xl_folder),
+            "pool": {"grow_liked": 1},
+            "space": space,
+        }
+        with closing(create_study(settings, objective=redness)) as study:
+            return study.space.hand.feedback_end
+
+    assert begun() == 0.5
+    assert begun(feedback_end=0.9) == 0.9
+    assert begun(hand={"feedback_end": 0.7}) == 0.7
+    assert begun(feedback_start=[0.6, 1.0], hand={"feedback_start": 0.6}) == 0.8
+
+
+def test_networks_are_as_precise_as_was_asked_for(folder: Path) -> None:
+    drawn = {}
+    for precision in ("auto", "float32", "bfloat16"):
+        loaded = load_pipeline(Checkpoint(str(folder), device="cpu", precision=precision))
+        assert {loaded.unet.dtype, loaded.vae.dtype, loaded.text_encoder.dtype} == {
+            torch.float32 if precision == "auto" else getattr(torch, precision)
+        }
+        assert not np.array_equal(pixels(loaded), pixels(loaded, PLAIN))
+        drawn[precision] = pixels(loaded)
+    assert np.array_equal(drawn["auto"], drawn["float32"])
+    assert np.abs(drawn["bfloat16"] - drawn["float32"]).mean() < 4  # of 255
 
 
 def test_clip_skip_leaves_out_layers_and_keeps_the_norm(folder: Path, xl_folder: Path) -> None:

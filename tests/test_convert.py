@@ -74,13 +74,14 @@ def test_json_has_all_of_it(study) -> None:
 
 
 def test_shortcuts_of_the_sampler_are_told(study, monkeypatch) -> None:
-    changes = {"feedback_levels": (0, 1), "merge_tokens": 0.5}
+    changes = {"feedback_levels": (0, 1), "merge_tokens": 0.5, "reference_stride": 2}
     checkpoint = study.settings.checkpoint.model_copy(update=changes)
     settings = study.settings.model_copy(update={"checkpoint": checkpoint})
     monkeypatch.setattr(study, "settings", settings)
-    assert recipe_of_trial(study, study.trials[0]).notes[-2:] == (
+    assert recipe_of_trial(study, study.trials[0]).notes[-3:] == (
         "feedback acted at U-Net levels [0, 1] only",
         "0.5 of the tokens of each reference were merged away",
+        "references went through the U-Net once in 2 steps",
     )
 
 
@@ -240,7 +241,20 @@ def test_our_own_text_wins(tmp_path) -> None:
     assert "SEEDS = [3]" in done.stdout
 
 
-def test_the_program_draws_what_we_draw(tmp_path, monkeypatch) -> None:
+def test_strengths_go_along_with_references(tmp_path) -> None:
+    """From the text of an image, under the names that files get."""
+    strengths = {"0" * 64: 2.0, "1" * 64: 0.5}
+    origin = replace(ORIGIN, liked=("0" * 64,), disliked=("1" * 64,), strengths=strengths)
+    path = tmp_path / "ours.png"
+    RED.save(path, pnginfo=png_info(origin, RED.size))
+    done = convert(path, "--to", "diffusers")
+    named = {f"{key}.png": value for key, value in strengths.items()}
+    assert f"STRENGTHS = {named}" in done.stdout
+    assert "strengths of references have no counterpart" in notes(convert(path, "--to", "webui"))
+
+
+@pytest.mark.parametrize("strengths", [{}, {POOL[0].id: 4.0, POOL[2].id: 0.25}], ids=str)
+def test_the_program_draws_what_we_draw(tmp_path, monkeypatch, strengths) -> None:
     """Plain diffusers and our `feedback`, as printed, against `FabricSampler`: bit for bit."""
     from fabricbo import Checkpoint, FabricSampler, load_pipeline
 
@@ -261,6 +275,7 @@ def test_the_program_draws_what_we_draw(tmp_path, monkeypatch) -> None:
         checkpoint="demo",
         liked=tuple(f"{r.id}.png" for r in liked),
         disliked=tuple(f"{r.id}.png" for r in disliked),
+        strengths={f"{key}.png": value for key, value in strengths.items()},
         solver=None,
         spacing=None,
     )
@@ -269,7 +284,7 @@ def test_the_program_draws_what_we_draw(tmp_path, monkeypatch) -> None:
     from fabricbo import SamplerOptions
 
     sampler = FabricSampler(load_pipeline(Checkpoint("demo")), SamplerOptions("a dog"))
-    ours = sampler(Action(params, liked, disliked), "a cat", recipe.seeds)
+    ours = sampler(Action(params, liked, disliked, strengths), "a cat", recipe.seeds)
     for seed, image in zip(recipe.seeds, ours, strict=True):
         assert pixel_hash(open_image(Path(f"{seed}.png"))) == pixel_hash(image)
 

@@ -35,14 +35,18 @@ def test_feedback_pictures(tmp_path: Path) -> None:
 
 
 def test_optional_fields(tmp_path: Path) -> None:
-    command = ("experiments.optional_fields", "--smoke", "--json", "--results", tmp_path)
+    fields = ("--field", "ramp", "--field", "strengths")
+    command = ("experiments.optional_fields", "--smoke", *fields, "--json", "--results", tmp_path)
     done, again = script(*command), script(*command, "--kept")
     told = json.loads(done.stdout)
     assert again.stdout == done.stdout
-    (search,) = told["search"]
-    assert (search["field"], search["seeds"]) == ("ramp", 1)
-    assert search["difference"] == search["with"] - search["without"]
-    assert [row["setting"] for row in told["slices"]] == 2 * [0.0, 0.3, 0.6, 1.0]
+    assert [(row["field"], row["seeds"]) for row in told["search"]] == [
+        ("ramp", 1),
+        ("strengths", 1),
+    ]
+    assert all(row["difference"] == row["with"] - row["without"] for row in told["search"])
+    settings = [row["setting"] for row in told["slices"]]
+    assert settings == 2 * [0.0, 0.3, 0.6, 1.0] + 2 * [1.0, 0.5, 2.0, 4.0]
     assert all(-1 <= row["score"] <= 1 for row in told["slices"])
 
 
@@ -123,7 +127,9 @@ def test_price_of_shortcuts() -> None:
     rows = {row.split(" | ")[0].strip("| "): row.split(" | ")[1:] for row in lines[2:]}
     assert rows["usual"][1] == "0.0"
     assert float(rows["lean"][1]) < 1 < float(rows["no feedback"][1])
-    assert float(rows["merge_tokens 0.5"][-1].strip(" |")) < float(rows["usual"][-1].strip(" |"))
+    held = {name: float(row[-1].strip(" |")) for name, row in rows.items()}
+    assert held["reference_stride 2"] < 0.6 * held["usual"]
+    assert held["merge_tokens 0.5"] < held["usual"]
 
 
 @pytest.mark.slow
@@ -157,8 +163,8 @@ def test_memory_of_the_sampler() -> None:
 def test_operations_of_the_sampler() -> None:
     done = script("experiments.bench_sampler", "--operations", "--smoke")
     _, _, row = done.stdout.splitlines()
-    _, _, plain, cold, warm, _, authors, ratio = row.strip("| ").split(" | ")
-    assert float(plain) <= float(warm) < float(cold) <= float(authors)
+    _, _, plain, cold, strided, warm, _, authors, ratio = row.strip("| ").split(" | ")
+    assert float(plain) <= float(warm) < float(strided) < float(cold) <= float(authors)
     assert 0.8 < float(ratio) < 1
 
 
@@ -167,6 +173,6 @@ def test_bench_sampler() -> None:
     rows = json.loads(done.stdout)["rows"]
     assert [(row["references"], row["images"]) for row in rows] == [(1, 1), (4, 1)]
     for row in rows:
-        assert min(row[name] for name in ("plain", "cold", "warm", "authors")) > 0
+        assert min(row[name] for name in ("plain", "cold", "strided", "warm", "authors")) > 0
         assert row["authors_bytes"] > row["warm_bytes"]  # of a whole matrix of probabilities
         assert row["lean_bytes"] < row["warm_bytes"]

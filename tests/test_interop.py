@@ -150,6 +150,21 @@ def test_optional_settings_are_lost_but_to_us(name) -> None:
     assert told == (name == "rescale")
 
 
+def test_strengths_are_named_where_they_are_lost() -> None:
+    recipe = replace(PLAIN, strengths={"a.png": 2.0, "c.png": 0.5})
+    lost = "strengths of references have no counterpart there: all count alike"
+    for form in ("webui", "comfyui", "authors"):
+        assert lost in FORMS[form](recipe).notes
+        assert FORMS[form](recipe).files == FORMS[form](PLAIN).files
+    own = FORMS["diffusers"](recipe)
+    assert f"pipeline.json: {lost}" in own.notes
+    assert "STRENGTHS = {'a.png': 2.0, 'c.png': 0.5}" in own.files["draw.py"]
+    assert "STRENGTHS" not in FORMS["diffusers"](PLAIN).files["draw.py"]
+    study = FORMS["fabricbo"](recipe)
+    assert study.files == FORMS["fabricbo"](PLAIN).files
+    assert "strengths = [0.5, 1, 2] in [space]" in study.notes[-1]
+
+
 def test_nothing_is_lost_where_nothing_is() -> None:
     assert FORMS["webui"](PLAIN).notes == ()
     assert FORMS["diffusers"](replace(PLAIN, checkpoint="art/x", solver=None)).notes == ()

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from botorch.exceptions import ModelFittingError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from experiments.proposer_problem import Problem, pool_of
 from fabricbo.proposers import HandProposer, RandomProposer, SobolProposer
@@ -117,6 +119,117 @@ def test_rescale_moves_a_point_without_references() -> None:
 
 def test_optional_settings_say_when_they_act() -> None:
     assert set(OPTIONAL) <= {name for name, _ in _ACTS}
+
+
+def rows_of(*strengths: dict[int, float], **params: float) -> np.ndarray:
+    """Return the features of the same two liked and two disliked references with strengths."""
+    actions = [
+        Action(
+            FabricParams(**params),  # type: ignore[arg-type]
+            POOL[:2],
+            POOL[2:],
+            {POOL[place].id: value for place, value in given.items()},
+        )
+        for given in strengths
+    ]
+    return FeatureMap(SPACE, POOL)(actions)
+
+
+def columns(found: np.ndarray) -> np.ndarray:
+    return found[:, -2 * len(POOL) :]
+
+
+def test_mass_adds_strengths_up() -> None:
+    names = FeatureMap(SPACE, POOL).scalar_names
+    settings = {"max_weight": 0.5, "neg_scale": 0.4, "feedback_end": 1.0}
+    (found,) = rows_of({0: 2.0, 2: 0.5, 3: 3.0}, **settings)
+    assert found[names.index("liked_mean_mass")] == pytest.approx(1.5 / 2.5)
+    assert found[names.index("disliked_mean_mass")] == pytest.approx(0.7 / 1.7)
+
+
+@given(strengths=st.lists(st.floats(0.1, 10), min_size=4, max_size=4))
+def test_columns_grow_with_the_share_of_the_attention(strengths: list[float]) -> None:
+    """Over the effective size of the set a column is its reference's share of the attention."""
+    row = columns(rows_of(dict(enumerate(strengths))))[0]
+    for first, second, place in ((*strengths[:2], 0), (*strengths[2:], 6)):
+        one, other = row[place : place + 2]
+        assert one / (one + other) == pytest.approx(first / (first + second))
+        size = (first + second) ** 2 / (first**2 + second**2)
+        assert (one + other) ** 2 / (one**2 + other**2) == pytest.approx(size)
+    assert not row[2:6].any()
+
+
+def test_next_to_no_strength_is_next_to_not_being_there() -> None:
+    """To the kernel, too, whether references share the attention or add up."""
+    features = FeatureMap(SPACE, POOL)
+    weak = Action(FabricParams(), POOL[:2], POOL[2:], {POOL[1].id: 1e-9, POOL[3].id: 1e-9})
+    alone = Action(FabricParams(), POOL[:1], POOL[2:3])
+    both = Action(FabricParams(), POOL[:2], POOL[2:])
+    rows = torch.from_numpy(features([weak, alone, both]))
+    assert rows[0] == pytest.approx(rows[1], abs=1e-7)
+    kernel = ActionKernel(len(features.scalar_names), len(POOL))
+    for logit in (-5.0, 0.0, 5.0):
+        kernel.initialize(raw_sharing=logit)
+        with torch.no_grad():
+            matrix = kernel(rows).to_dense()
+        assert matrix[0] == pytest.approx(matrix[1], abs=1e-6)
+        assert (matrix[0] - matrix[2]).abs().max() > 1e-2
+
+
+def test_a_set_of_equal_strengths_has_as_many_references() -> None:
+    """To the last bit: what was proposed before there were strengths is proposed now."""
+    kernel, rows = kernel_and_rows(4)
+    for columns in (rows[:, -8:-4], rows[:, -4:]):
+        count = (columns > 0).sum(-1, keepdim=True).clamp_min(1)
+        with torch.no_grad():
+            assert torch.equal(kernel._shared(columns), columns * (2 / count) ** kernel.sharing)
+
+
+def test_strengths_of_any_size_have_features() -> None:
+    found = rows_of({0: 1e308, 1: 1e308, 2: 1e-308}, {0: 1e-308, 1: 1e308})
+    assert np.isfinite(found).all()
+    assert (found >= 0).all()
+
+
+def test_equal_strengths_move_the_mass_alone() -> None:
+    """As another feedback weight would."""
+    doubled = rows_of(dict.fromkeys(range(4), 2.0), max_weight=0.4)
+    assert doubled == pytest.approx(rows_of({}, max_weight=0.8))
+    assert np.array_equal(rows_of(dict.fromkeys(range(4), 1.0)), rows_of({}))
+
+
+@pytest.mark.parametrize(
+    "params", [{"max_weight": 0.0}, {"feedback_start": 1.0, "feedback_end": 1}]
+)
+def test_strengths_of_nothing_move_nothing(params: dict[str, float]) -> None:
+    assert np.array_equal(*(rows_of(given, **params) for given in ({0: 3.0, 2: 0.2}, {})))
+
+
+def test_strengths_of_disliked_move_nothing_without_guidance() -> None:
+    one, other = rows_of({2: 3.0}, {}, guidance_scale=1.0)
+    assert np.array_equal(one, other)
+
+
+def test_the_search_finds_the_strength_that_helps() -> None:
+    """The score is the share of one reference among those that are liked."""
+    pool = pool_of(4)
+    space = ActionSpace({}, max_liked=2, max_disliked=0, strengths=(0.25, 1, 4))
+    history = History(space, pool, (), "maximize", 0)
+
+    def value(action: Action) -> float:
+        total = sum(action.strength(reference) for reference in action.liked)
+        wanted = (action.strength(r) for r in action.liked if r == pool[0])
+        return sum(wanted) / total - 0.3 * (len(action.liked) != 2) if total else -1.0
+
+    for index in range(18):
+        proposer = SobolProposer() if index < 6 else SurrogateProposer()
+        action = proposer.propose(history).action
+        score = Score((value(action), value(action) + 0.01))
+        trial = Trial(index, 1, action, "test", (index,), TrialStatus.DONE, score)
+        history = replace(history, trials=(*history.trials, trial))
+    best = max(history.trials, key=lambda trial: value(trial.action)).action
+    assert best.strength(pool[0]) == 4
+    assert sorted(best.strengths.values()) == [0.25, 4]
 
 
 def test_equal_weights_inside_and_outside_hide_the_window() -> None:

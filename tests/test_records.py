@@ -19,6 +19,7 @@ from fabricbo.records import (
     Role,
     Trial,
     TrialStatus,
+    strength_text,
 )
 from fabricbo.scores import MAX_SCORE, Score
 from tests.tiny import reference
@@ -165,6 +166,56 @@ def test_action_round_trips_through_json(settings, order, first, second) -> None
     action = Action(settings, tuple(order[:low]), tuple(order[low:high]))
     data = json.loads(json.dumps(action.to_json()))
     assert Action.from_json(data, [BLUE, GREEN, RED]) == action
+
+
+strengths = st.floats(0, exclude_min=True, allow_infinity=False) | st.integers(1, 3)
+
+
+@given(st.permutations([RED, BLUE, GREEN]), st.integers(0, 3), st.lists(strengths, max_size=3))
+def test_strengths_round_trip_through_json(order, liked, values) -> None:
+    given = dict(zip((r.id for r in order), values, strict=False))
+    action = Action(liked=tuple(order[:liked]), disliked=tuple(order[liked:]), strengths=given)
+    data = json.loads(json.dumps(action.to_json()))
+    assert Action.from_json(data, [BLUE, GREEN, RED]) == action
+    assert [action.strength(reference) for reference in order] == [
+        given.get(reference.id, 1.0) for reference in order
+    ]
+    assert ("strengths" in data) == any(value != 1 for value in values)
+
+
+def test_strength_one_is_not_there() -> None:
+    plain = Action(liked=(RED,), disliked=(BLUE,))
+    one = Action(liked=(RED,), disliked=(BLUE,), strengths={RED.id: 1, BLUE.id: 1.0})
+    assert (one, hash(one), one.to_json()) == (plain, hash(plain), plain.to_json())
+    assert plain.to_json().keys() == {"params", "liked", "disliked"}
+    two = Action(liked=(RED,), disliked=(BLUE,), strengths={BLUE.id: 2, RED.id: 0.5})
+    other = Action(liked=(RED,), disliked=(BLUE,), strengths={RED.id: 0.5, BLUE.id: 2.0})
+    assert two == other != plain
+    assert len({plain, one, two, other}) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({RED.id: 0.0}, "a strength must be finite and above 0, got 0"),
+        ({RED.id: -1}, "a strength must be finite and above 0, got -1"),
+        ({RED.id: math.inf}, "a strength must be finite and above 0, got inf"),
+        ({RED.id: math.nan}, "a strength must be finite and above 0, got nan"),
+        ({RED.id: "2"}, "a strength must be a number, got '2'"),
+        ({RED.id: True}, "a strength must be a number, got True"),
+        ({BLUE.id: 2.0}, f"of references that are used, got one of {BLUE.id}"),
+        ({BLUE.id: 1.0}, f"of references that are used, got one of {BLUE.id}"),
+    ],
+    ids=["zero", "negative", "infinite", "nan", "text", "truth", "unused", "unused one"],
+)
+def test_bad_strengths_are_refused(given, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        Action(liked=(RED,), strengths=given)
+
+
+def test_strengths_are_written_so_that_they_can_be_read_back() -> None:
+    assert [strength_text(value) for value in (1.0, 2.0, 0.5)] == ["", "x2", "x0.5"]
+    assert float(strength_text(1 / 3).removeprefix("x")) == 1 / 3
 
 
 def test_action_with_a_reference_outside_the_pool_is_refused() -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import diffusers
@@ -14,8 +15,10 @@ from PIL import Image
 
 from fabricbo.protocols import Drawing
 from fabricbo.records import Action, FabricParams, Role
-from fabricbo.sampler import FabricSampler, SamplerOptions
-from fabricbo.sampler.features import CacheUse
+from fabricbo.sampler import FabricSampler, ReferenceLatent, SamplerOptions, feedback
+from fabricbo.sampler.features import CacheUse, FeatureCache
+from fabricbo.sampler.hook import FeedbackHook
+from fabricbo.sampler.schedule import disliked_pair, level_weights, liked_pair
 from tests.tiny import reference, tiny_pipeline
 
 RED, BLUE, GREEN = reference("red"), reference("blue", (50, 20)), reference("green", (7, 90))
@@ -316,6 +319,79 @@ def test_what_acts_through_references_needs_some(tmp_path, on) -> None:
 
     assert not np.array_equal(drawn(**on), drawn())
     assert np.array_equal(drawn((), (), **on), drawn((), ()))
+
+
+FORMS = {"as usual": {}, "lean": {"lean": True}, "merged": {"merge": 0.5}}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_reference_of_strength_two_is_two_of_strength_one(tmp_path, dtype, form) -> None:
+    """`softmax(logits + log 2 w)` over its tokens, or over the same tokens twice with `log w`."""
+    pipeline = tiny_pipeline(tmp_path).to(dtype)
+    sampler = FabricSampler(pipeline)
+    both = action((RED, GREEN), (BLUE,), max_weight=0.7, pos_bottleneck_scale=0.3, feedback_end=0.5)
+    inputs = replace(sampler._inputs(both), **FORMS[form])
+    red, green = inputs.liked
+    (blue,) = inputs.disliked
+
+    def latents(liked: tuple[ReferenceLatent, ...], disliked: tuple[ReferenceLatent, ...]):
+        given = replace(inputs, liked=liked, disliked=disliked, cache=FeatureCache())
+        with feedback(pipeline.unet, pipeline.scheduler, both.params, given):
+            return torch.as_tensor(stock(pipeline, [3], output_type="latent"))
+
+    strong = latents((replace(red, strength=2.0), green), (replace(blue, strength=3.0),))
+    copies = latents((red, red, green), (blue, blue, blue))
+    plain = latents((red, green), (blue,))
+    exact = 1e-12 if dtype is torch.float64 else 1e-4
+    assert (strong - copies).norm() <= exact * copies.norm()
+    assert (strong - plain).norm() > 1e-3 * plain.norm()
+
+
+def test_strength_one_is_bit_for_bit_as_before(pipeline) -> None:
+    sampler = FabricSampler(pipeline)
+    seen: list[Any] = []
+    hook = FeedbackHook._injection
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FeedbackHook, "_injection", lambda *a: seen.append(hook(*a)) or seen[-1])
+        sampler(action(max_weight=0.7, middle_scale=0.3), "a cat", [1])
+    expected = {
+        tuple(level_weights(pair, len(pipeline.unet.down_blocks), 0.3))
+        for pair in (liked_pair(0.7, FabricParams()), disliked_pair(0.7, FabricParams()))
+    }
+    assert {tuple(w) for one in seen for w in one.level_weights} == expected
+
+
+def test_images_of_several_strengths_in_one_batch_are_those_of_each(pipeline) -> None:
+    sampler = FabricSampler(pipeline)
+    plain = action((RED, GREEN), (BLUE,), max_weight=1.2)
+    actions = [
+        replace(plain, strengths=strengths)
+        for strengths in ({}, {RED.id: 8.0}, {GREEN.id: 0.125, BLUE.id: 4.0})
+    ]
+    together = sampler.together([Drawing(one, "a cat", [7]) for one in actions])
+    alone = [pixels(sampler(one, "a cat", [7])) for one in actions]
+    for images, expected in zip(together, alone, strict=True):
+        assert (np.abs(pixels(images) - expected) <= 1).mean() > 0.999
+    assert np.abs(alone[0] - alone[1]).max() > 2
+    assert np.abs(alone[0] - alone[2]).max() > 2
+
+
+def test_features_do_not_depend_on_strengths(pipeline) -> None:
+    sampler = FabricSampler(pipeline)
+    plain = action((RED, GREEN), (BLUE,))
+    strong = replace(plain, strengths={RED.id: 2.0, BLUE.id: 0.5})
+    expected = pixels(FabricSampler(pipeline)(strong, "a cat", [1]))
+    sampler(plain, "a cat", [1])
+    before = sampler.cache.use
+    assert np.array_equal(pixels(sampler(strong, "a cat", [1])), expected)
+    assert sampler.cache.use.misses == before.misses
+
+
+@pytest.mark.parametrize("strength", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_strength_that_is_none_is_refused(strength) -> None:
+    with pytest.raises(ValueError, match="a strength must be finite and above 0"):
+        ReferenceLatent("red", torch.zeros(1, 4, 4, 4), strength)
 
 
 def test_rescale_is_that_of_diffusers(pipeline) -> None:

@@ -17,7 +17,7 @@ from fabricbo.sampler import (
 )
 from fabricbo.sampler.sampler import StepCallback
 from fabricbo.sampler.surgery import levels_of, patched
-from tests.test_sampler import BLUE, GREEN, RED, action, pixels
+from tests.test_sampler import BLUE, GREEN, RED, action, pixels, use
 
 STRONG: Action = action((RED, GREEN), (BLUE,), max_weight=1.2)
 
@@ -112,6 +112,47 @@ def test_merging_tokens_keeps_less_and_changes_images_a_little(pipeline: Any) ->
     assert np.abs(pixels(lean(STRONG, "a cat", [1, 2])) - found).max() <= 1
 
 
+@pytest.mark.parametrize("budget", [None, 0])
+def test_a_stride_runs_references_at_some_steps_only(pipeline: Any, budget: int | None) -> None:
+    usual, striding = (
+        FabricSampler(pipeline, SamplerOptions(reference_stride=n, cache_bytes=budget))
+        for n in (1, 2)
+    )
+    expected, none = (pixels(usual(a, "a cat", [1, 2])) for a in (STRONG, action((), ())))
+    rows = rows_of_passes(pipeline)
+    found = pixels(striding(STRONG, "a cat", [1, 2]))
+    # 6 steps, all in the window: 3 references at steps 0, 2 and 4.
+    assert sum(rows) - 6 * 4 == 3 * 3
+    assert 0 < np.abs(found - expected).mean() < np.abs(found - none).mean() / 2
+    rows.clear()
+    again = pixels(striding(STRONG, "a cat", [1, 2]))
+    assert np.array_equal(again, found)
+    assert sum(rows) == 6 * 4 + (0 if budget is None else 9)
+    if budget is None:
+        assert striding.cache.bytes_held == usual.cache.bytes_held / 2
+
+
+def test_a_stride_as_long_as_the_run_takes_the_first_step_for_all(pipeline: Any) -> None:
+    sampler = FabricSampler(pipeline, SamplerOptions(reference_stride=100))
+    rows = rows_of_passes(pipeline)
+    sampler(STRONG, "a cat", [1])
+    assert sum(rows) - 6 * 2 == 3
+
+
+def test_a_stride_does_nothing_with_a_scheduler_of_second_order(pipeline: Any) -> None:
+    use(pipeline, "heun")
+    assert np.array_equal(drawn(pipeline, reference_stride=2), drawn(pipeline))
+
+
+def test_no_stride_is_refused() -> None:
+    for call in (
+        lambda: SamplerOptions(reference_stride=0),
+        lambda: FeedbackInputs(torch.zeros(1, 16, 32), stride=0),
+    ):
+        with pytest.raises(ValueError, match="stride must be at least 1, got 0"):
+            call()
+
+
 @pytest.mark.parametrize("share", [-0.1, 0.6])
 def test_shares_that_cannot_be_merged_are_refused(share: float) -> None:
     with pytest.raises(ValueError, match=r"merge_tokens must be between 0 and 0\.5"):
@@ -141,7 +182,7 @@ def test_images_of_a_batch_need_the_same_shortcuts(pipeline: Any) -> None:
     inputs = [FeedbackInputs(torch.zeros(1, 16, 32), merge=share) for share in (0.0, 0.5)]
     shares = [Share(1, STRONG.params, one) for one in inputs]
     with (
-        pytest.raises(ValueError, match="the same levels, lean and merge"),
+        pytest.raises(ValueError, match="the same levels, lean, merge and"),
         shared_feedback(pipeline.unet, pipeline.scheduler, shares),
     ):
         pass

@@ -2,13 +2,14 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fabricbo.records import OPTIONAL, PARAMETER_NAMES, Action, FabricParams, Role
-from fabricbo.space import DEFAULT_DOMAINS, MAX_POOL, ActionSpace, Choice, Range
+from fabricbo.space import DEFAULT_DOMAINS, MAX_POOL, ActionSpace, Choice, Range, role_choice
 from tests.tiny import reference
 
 COLORS = ("red", "blue", "green", "white", "black", "gold", "pink")
@@ -54,6 +55,11 @@ def _apart(ends) -> bool:
     return ends[1] - ends[0] > 1e-6 * (1 + ends[1])
 
 
+strengths = st.just({}) | st.lists(
+    st.floats(1e-6, 1e6).filter(lambda value: value != 1), min_size=1, max_size=4, unique=True
+).map(lambda others: {"strengths": (*others[1:], 1, others[0])})
+
+
 @st.composite
 def spaces(draw: st.DrawFn) -> ActionSpace:
     names = draw(st.sets(st.sampled_from(PARAMETER_NAMES)))
@@ -66,9 +72,11 @@ def spaces(draw: st.DrawFn) -> ActionSpace:
             roles=draw(st.booleans()),
             max_liked=draw(st.integers(0, 4)),
             max_disliked=draw(st.integers(0, 4)),
+            **draw(strengths),
         )
     except ValueError as error:  # a window that can never be valid
-        assert "feedback_start must be able to stay below feedback_end" in str(error)
+        said = ("feedback_start must be able to stay below feedback_end", "let roles vary, too")
+        assert str(error).startswith(said[0]) or str(error).endswith(said[1])
         return ActionSpace()
 
 
@@ -100,6 +108,7 @@ def test_action_comes_back_from_the_unit_cube(case) -> None:
     assert all(-1e-12 <= x <= 1 + 1e-12 for x in back)
     again = space.from_unit([min(max(x, 0.0), 1.0) for x in back], pool)
     assert (again.liked, again.disliked) == (action.liked, action.disliked)
+    assert again.strengths == action.strengths
     for name in PARAMETER_NAMES:
         expected = getattr(action.params, name)
         assert getattr(again.params, name) == pytest.approx(expected, rel=1e-9, abs=1e-9)
@@ -119,6 +128,7 @@ def test_caps_hold_and_the_hand_action_uses_the_pool_only(case) -> None:
     for action in (space.from_unit(point, pool), space.hand_action(pool)):
         assert len(action.liked) <= space.max_liked
         assert len(action.disliked) <= space.max_disliked
+        assert set(space.strengths).issuperset(action.strengths.values())
         assert set(pool).issuperset((*action.liked, *action.disliked))
 
 
@@ -182,6 +192,12 @@ def test_bad_choice_is_refused(values) -> None:
         ({"domains": {"max_weight": Choice((0.1, math.nan, 0.5))}}, "max_weight must be finite"),
         ({"max_liked": -1}, "max_liked must be at least 0, got -1"),
         ({"max_disliked": -2}, "max_disliked must be at least 0, got -2"),
+        ({"strengths": ()}, r"strengths must have 1 among them, .* got \[\]"),
+        ({"strengths": (0.5, 2)}, "strengths must have 1 among them"),
+        ({"strengths": (1, 2, 2.0)}, "strengths must be different numbers"),
+        ({"strengths": (1, 0)}, "a strength must be finite and above 0, got 0"),
+        ({"strengths": (1, math.inf)}, "a strength must be finite and above 0, got inf"),
+        ({"strengths": (1, 2), "roles": False}, "let roles vary, too"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -250,6 +266,55 @@ def test_role_coordinates_are_thirds() -> None:
     space, pool = ActionSpace({}), REFERENCES[:3]
     action = Action(liked=(pool[2],), disliked=(pool[0],))
     assert space.to_unit(action, pool) == pytest.approx((1 / 6, 1 / 2, 5 / 6))
+
+
+def test_strengths_part_the_thirds_the_strongest_outermost() -> None:
+    space, pool = ActionSpace({}, strengths=(2, 0.5, 1)), REFERENCES[:1]
+    places = [x / 18 for x in (1, 3, 5, 9, 13, 15, 17)]
+    actions = [space.from_unit([x], pool) for x in places]
+    assert [role_choice(action, pool[0]) for action in actions] == [
+        *("disliked x2", "disliked", "disliked x0.5", "unused", "liked x0.5", "liked", "liked x2")
+    ]
+    assert [space.to_unit(action, pool)[0] for action in actions] == pytest.approx(places)
+    assert list(space.role_choices) == [
+        *("unused", "liked x0.5", "liked", "liked x2"),
+        *("disliked x0.5", "disliked", "disliked x2"),
+    ]
+
+
+@given(pools, st.data())
+def test_without_strengths_the_thirds_are_what_they_were(pool, data) -> None:
+    """As before there were strengths, to the last bit."""
+    space, order = ActionSpace({}), (Role.DISLIKED, Role.UNUSED, Role.LIKED)
+    coordinate = st.floats(0, 1) | st.sampled_from([0.0, 1 / 3, 0.5, 2 / 3, 1.0])
+    size = len(pool)
+    point = data.draw(st.lists(coordinate, min_size=size, max_size=size))
+    action = space.from_unit(point, pool)
+    for x, one in zip(point, pool, strict=True):
+        assert action.role(one) in (order[min(int(x * 3), 2)], Role.UNUSED)  # above a cap
+    assert space.to_unit(action, pool) == tuple(
+        (order.index(action.role(one)) + 0.5) / 3 for one in pool
+    )
+    assert not action.strengths
+
+
+def test_where_a_cap_is_exceeded_the_weakest_go_first() -> None:
+    space, pool = ActionSpace({}, max_liked=2, strengths=(1, 2, 4)), REFERENCES[:3]
+    action = space.from_unit([17 / 18, 13 / 18, 15 / 18], pool)
+    assert action.liked == (pool[0], pool[2])
+    assert action.strengths == {pool[0].id: 4.0, pool[2].id: 2.0}
+
+
+def test_strengths_of_named_roles() -> None:
+    space, pool = ActionSpace(strengths=(1, 2)), REFERENCES[:3]
+    roles = {pool[0].id: Role.LIKED, pool[1].id: Role.DISLIKED, pool[2].id: Role.UNUSED}
+    action = space.action({}, roles, pool, {pool[1].id: 2.0, pool[2].id: 2.0})
+    assert action.strengths == {pool[1].id: 2.0}
+    assert space.contains(action, pool)
+    assert not ActionSpace().contains(action, pool)
+    assert not space.contains(replace(action, strengths={pool[1].id: 3.0}), pool)
+    with pytest.raises(ValueError):
+        ActionSpace().to_unit(action, pool)
 
 
 def test_hand_action_has_the_hand_roles_up_to_the_caps() -> None:

@@ -1,7 +1,7 @@
 """The ways that are compared: each evaluates a U-Net, guided, with the same inputs.
 
 Each does so at the first two denoising steps of a run, since ours runs a reference for two steps at
-once.
+once; with a stride of two it does so for the first and the third of four.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ from fabricbo.sampler.noise import fixed_noise
 STEPS = 20
 EVALUATIONS = 2
 """Of each way, at as many denoising steps."""
+STRIDED = 4
+"""The same with a stride of two."""
 WEIGHT = 0.8
 _PLENTY = 64 * 2**30  # bytes
 
@@ -48,20 +50,27 @@ class Ways:
         self._null = self._random_embeds(1002, 1)
         self._cache, self._lean_cache = FeatureCache(_PLENTY), FeatureCache(_PLENTY)
 
-    @torch.no_grad()
     def plain(self) -> Tensor:
         """No feedback."""
+        return self._run(EVALUATIONS)
+
+    @torch.no_grad()
+    def _run(self, evaluations: int) -> Tensor:
         latents = torch.cat([self._latents] * 2)
         return torch.cat(
             [
                 self._unet(latents, timestep, self._prompt, return_dict=False)[0]
-                for timestep in self._timesteps()
+                for timestep in self._timesteps(evaluations)
             ]
         )
 
     def cold(self) -> Tensor:
         """Ours, meeting its references for the first time."""
         return self._ours(FeatureCache(_PLENTY))
+
+    def strided(self) -> Tensor:
+        """As `cold`, references at every second denoising step only: `STRIDED` evaluations."""
+        return self._ours(FeatureCache(_PLENTY), stride=2)
 
     def warm(self) -> Tensor:
         """Ours, having met its references at this step before."""
@@ -102,7 +111,7 @@ class Ways:
         )
 
     @torch.no_grad()
-    def _ours(self, cache: FeatureCache, *, lean: bool = False) -> Tensor:
+    def _ours(self, cache: FeatureCache, *, lean: bool = False, stride: int = 1) -> Tensor:
         params = FabricParams(
             feedback_start=0.0,
             feedback_end=1.0,
@@ -120,14 +129,15 @@ class Ways:
             disliked=tuple(references[self._liked :]),
             cache=cache,
             lean=lean,
+            stride=stride,
         )
         with feedback(self._unet, self._scheduler, params, inputs):
-            return self.plain()
+            return self._run(EVALUATIONS if stride == 1 else STRIDED)
 
-    def _timesteps(self) -> Tensor:
+    def _timesteps(self, several: int = EVALUATIONS) -> Tensor:
         """Begin a run anew, so that the next pass is its first step."""
         self._scheduler.set_timesteps(STEPS)
-        first: Tensor = self._scheduler.timesteps[:EVALUATIONS]
+        first: Tensor = self._scheduler.timesteps[:several]
         return first
 
     def _noised(self, index: int, timestep: Tensor) -> Tensor:

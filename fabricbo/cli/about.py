@@ -13,6 +13,7 @@ from fabricbo.cli.consoles import asides
 from fabricbo.imagefiles import decode_image, pixel_hash, png_texts, read_file
 from fabricbo.interop import webui_text
 from fabricbo.interop.webui_text import WebuiText, read_webui_text
+from fabricbo.records import strength_text
 from fabricbo.study import origin
 from fabricbo.study.origin import Origin
 
@@ -92,11 +93,17 @@ def _our_rows(said: Origin) -> dict[str, str]:
         "negative prompt": said.negative_prompt,
         "seed": str(said.seed),
         **{name: f"{value:g}" for name, value in said.params.to_json().items()},
-        "liked": ", ".join(said.liked),
-        "disliked": ", ".join(said.disliked),
+        "liked": _references(said, said.liked),
+        "disliked": _references(said, said.disliked),
         "checkpoint": _flat(said.checkpoint),
         "drawn with": _flat(with_),
     }
+
+
+def _references(said: Origin, identities: Sequence[str]) -> str:
+    """Write identities, with strengths other than 1."""
+    factors = {key: strength_text(value) for key, value in said.strengths.items()}
+    return ", ".join(f"{one} {factors.get(one, '')}".rstrip() for one in identities)
 
 
 def _flat(values: object) -> str:

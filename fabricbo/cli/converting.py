@@ -152,7 +152,8 @@ def _named(recipe: Recipe, find: Finder) -> tuple[Recipe, Mapping[str, "Image | 
         names.setdefault(name, _safe(name, set(names.values())))
     images = {safe: find(name) for name, safe in names.items()}
     liked, disliked = (tuple(names[n] for n in role) for role in (recipe.liked, recipe.disliked))
-    return replace(recipe, liked=liked, disliked=disliked), images
+    strengths = {names[name]: value for name, value in recipe.strengths.items() if name in names}
+    return replace(recipe, liked=liked, disliked=disliked, strengths=strengths), images
 
 
 def _safe(name: str, taken: set[str]) -> str:

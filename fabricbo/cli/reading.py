@@ -181,8 +181,9 @@ def _best_table(study: Study, best: Trial) -> Table:
     for name in study.space.parameters:
         values = [f"{getattr(action.params, name):.3g}" for action in (hand, best.action)]
         table.add_row(name, *values)
-    table.add_row("liked", references(hand.liked), references(best.action.liked))
-    table.add_row("disliked", references(hand.disliked), references(best.action.disliked))
+    both = (hand, best.action)
+    table.add_row("liked", *(references(action, action.liked) for action in both))
+    table.add_row("disliked", *(references(action, action.disliked) for action in both))
     return table
 
 

@@ -98,6 +98,9 @@ def run_new(
             study = create_study(checked, device=placement.device, offload=placement.offload)
         if note := safety_note(checked, study.settings):
             say(_console, note)
+        begun = study.settings.space.hand.items() - checked.space.hand.items()
+        for name, value in sorted(begun):
+            say(_console, f"{checked.checkpoint.name}: hand settings begin with {name} = {value:g}")
         with study.driving():
             _run(study, as_json=as_json)
 

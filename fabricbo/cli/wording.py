@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fabricbo.records import Reference, Trial
+from fabricbo.records import Action, Reference, Trial, strength_text
 from fabricbo.report.carryover import carry_sentence
 from fabricbo.scores import Measure, Score
 from fabricbo.study import Study
@@ -36,9 +36,10 @@ def varying(trial: Trial, parameters: Sequence[str]) -> list[str]:
     return [f"{getattr(trial.action.params, name):.2g}" for name in parameters]
 
 
-def references(chosen: Sequence[Reference]) -> str:
-    """Write the names of references."""
-    return ", ".join(reference.name for reference in chosen)
+def references(action: Action, chosen: Sequence[Reference]) -> str:
+    """Write the names of references of an action, with strengths other than 1."""
+    names = (f"{r.name} {strength_text(action.strength(r))}".rstrip() for r in chosen)
+    return ", ".join(names)
 
 
 def trial_line(trial: Trial, study: Study) -> str:

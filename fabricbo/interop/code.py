@@ -34,7 +34,7 @@ SIZE = {size}
 REFERENCES = Path("references")
 LIKED = {liked}
 DISLIKED = {disliked}
-PARAMS = FabricParams(
+{strengths}PARAMS = FabricParams(
 {params}
 )
 
@@ -48,7 +48,7 @@ width, height = SIZE or 2 * (pipeline.unet.config.sample_size * pipeline.vae_sca
 def latents(name):
     image = open_image(REFERENCES / name)
     fitted = resize(image, width, height, "stretch")
-    return ReferenceLatent(pixel_hash(image), encode(pipeline.vae, fitted))
+    return ReferenceLatent(pixel_hash(image), encode(pipeline.vae, fitted){strength})
 
 
 null_embeds, _ = pipeline.encode_prompt("", device, 1, False)
@@ -69,6 +69,7 @@ for seed, image in zip(SEEDS, images):
 
 
 _RESCALE = "\n        guidance_rescale=PARAMS.rescale,"
+_STRENGTH = ", STRENGTHS.get(name, 1.0)"
 _DEMO = "from fabricbo.demo import checkpoint_folder\n"
 
 
@@ -87,6 +88,8 @@ def diffusers_code(recipe: Recipe) -> str:
         size=recipe.size,
         liked=ascii(list(recipe.liked)),
         disliked=ascii(list(recipe.disliked)),
+        strengths=f"STRENGTHS = {dict(recipe.strengths)!a}\n" if recipe.strengths else "",
+        strength=_STRENGTH if recipe.strengths else "",
         params=_params(recipe.params),
         rescale=_RESCALE if recipe.params.rescale else "",
         load=_load(recipe),

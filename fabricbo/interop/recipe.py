@@ -28,6 +28,8 @@ class Recipe:
     liked: tuple[str, ...] = ()
     """Files of the references, by their names."""
     disliked: tuple[str, ...] = ()
+    strengths: Mapping[str, float] = field(default_factory=dict)
+    """Of references that have another one than 1, by their names."""
     solver: Solver | None = None
     """None: not known, or none that others have."""
     spacing: Spacing | None = None
@@ -105,7 +107,9 @@ def checkpoint_of(recipe: Recipe) -> Converted[str]:
 def common_notes(recipe: Recipe) -> tuple[str, ...]:
     """Name what no other program does."""
     on = [name for name, off in OPTIONAL.items() if getattr(recipe.params, name) != off]
-    lost = (f"{name} has no counterpart there: it is off" for name in on)
+    lost = [f"{name} has no counterpart there: it is off" for name in on]
+    if recipe.strengths:
+        lost.append("strengths of references have no counterpart there: all count alike")
     return (*prompt_and_guidance_notes(recipe), *lost)
 
 

@@ -38,12 +38,22 @@ def _widened(recipe: Recipe) -> list[str]:
     return ["", "[space]", *lines] if lines else []
 
 
+def _lost(recipe: Recipe) -> tuple[str, ...]:
+    if not recipe.strengths:
+        return ()
+    values = ", ".join(f"{value:g}" for value in sorted({1.0, *recipe.strengths.values()}))
+    return (
+        "hand settings know no strengths of references, so all count alike at first: "
+        f"strengths = [{values}] in [space] has the search choose among them",
+    )
+
+
 def study_form(recipe: Recipe) -> Form:
     """Return what a study begins with."""
     return Form(
         files={"study.toml": study_fragment(recipe)},
         liked_folder="references/liked",
         disliked_folder="references/disliked",
-        notes=checkpoint_of(recipe).notes,
+        notes=(*checkpoint_of(recipe).notes, *_lost(recipe)),
         where={"study.toml": "add an objective, or [rating], and run it with `fabricbo run`"},
     )

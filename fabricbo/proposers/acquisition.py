@@ -29,6 +29,8 @@ _STARTS = 4
 _MOVES = 40
 """Around each start in each round of the local search."""
 _CHUNK = 256
+_FAR_OUT = 0.99
+"""Where in the part of a strength: beyond its middle, where known actions are."""
 _SAME = 1e-6
 """Features that differ by less in every column are those of the same images."""
 
@@ -121,12 +123,22 @@ class _Search:
         np.clip(scalars, 0, 1, out=scalars)
 
     def _move_roles(self, roles: Points) -> None:
-        """Change a role or exchange two; the ends of the interval win where a cap is exceeded."""
+        """Change a role or exchange two; what is far out wins where a cap is exceeded."""
         if len(roles) > 1 and self._rng.random() < 0.3:
             one, other = self._rng.choice(len(roles), 2, replace=False)
             roles[[one, other]] = roles[[other, one]]
         else:
-            roles[self._rng.integers(len(roles))] = self._rng.choice((0.0, 0.5, 1.0))
+            role = self._role()
+            roles[self._rng.integers(len(roles))] = role
+
+    def _role(self) -> float:
+        """Draw a role, and a strength where these vary: a coordinate far out in its part."""
+        end = float(self._rng.choice((0.0, 0.5, 1.0)))
+        parts = len(self._history.space.strengths)
+        if parts == 1 or end == 0.5:
+            return end
+        part = (self._rng.integers(parts) + _FAR_OUT) / parts
+        return 0.5 + (end - 0.5) * (1 + 2 * part) / 3
 
     def score(self, points: Points) -> list[_Candidate]:
         """Return a candidate for each different action that the points (`n x d`) stand for."""

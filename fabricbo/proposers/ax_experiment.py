@@ -1,7 +1,8 @@
 """The history of a study as an Ax experiment: the one file that knows Ax's data model.
 
 The store of a study is the truth, the experiment a copy of it that every Ax analysis can work
-on. Parameters that vary become range or choice parameters, each reference a choice of roles.
+on. Parameters that vary become range or choice parameters, each reference a choice of roles (with
+their strengths, where these vary).
 A reference that joins later is added with "unused" for the earlier trials, one that leaves the
 pool is disabled at "unused".
 """
@@ -36,7 +37,7 @@ from ax.utils.common.string_utils import SYMPY_GLOBALS
 from fabricbo.protocols import History
 from fabricbo.records import PARAMETER_NAMES, Action, Reference, Role, Trial, TrialStatus
 from fabricbo.scores import Measure
-from fabricbo.space import ActionSpace, Choice, Domain, Range
+from fabricbo.space import ActionSpace, Choice, Domain, Range, role_choice
 
 METRIC = "score"
 """Name of the first objective in the experiment."""
@@ -89,7 +90,8 @@ class MirroredExperiment:
     def parameters(self, action: Action) -> dict[str, float | int | str]:
         """Return the values of an action's arm."""
         names = self.experiment.search_space.parameters
-        roles = {role_name(r): role.value for role in Role for r in _with_role(action, role)}
+        used = (*action.liked, *action.disliked)
+        roles = {role_name(r): role_choice(action, r) for r in used}
         scalars = {name: getattr(action.params, name) for name in PARAMETER_NAMES}
         return {
             name: _number(name, scalars[name])
@@ -111,7 +113,9 @@ class MirroredExperiment:
         ]
         if joined:
             # The method of the same name of `Experiment` warns about a status quo there is none of.
-            self.experiment.search_space.add_parameters([_role_parameter(n) for n in joined])
+            choices = list(history.space.role_choices)
+            added = [_role_parameter(name, choices) for name in joined]
+            self.experiment.search_space.add_parameters(added)
         left = (self._enabled | set(joined)).difference(pool)
         if left:
             unused = dict.fromkeys(sorted(left), Role.UNUSED.value)
@@ -228,11 +232,11 @@ def _cut(domain: Domain, low: float, high: float) -> Domain | float:
     return Range(low, high, domain.log) if low < high else low
 
 
-def _role_parameter(name: str) -> ChoiceParameter:
+def _role_parameter(name: str, choices: list[str]) -> ChoiceParameter:
     return ChoiceParameter(
         name,
         ParameterType.STRING,
-        [role.value for role in Role],
+        choices,
         is_ordered=False,
         sort_values=False,
         backfill_value=Role.UNUSED.value,
@@ -276,10 +280,6 @@ def _bounds(measure: Measure) -> list[tuple[str, float]]:
 
 def _number(name: str, value: float) -> float | int:
     return int(value) if name == "denoising_steps" else float(value)
-
-
-def _with_role(action: Action, role: Role) -> Sequence[Reference]:
-    return {Role.LIKED: action.liked, Role.DISLIKED: action.disliked}.get(role, ())
 
 
 def _may_become(seen: Trial, now: Trial) -> bool:

@@ -19,7 +19,6 @@ from fabricbo.proposers.quiet import quiet
 from fabricbo.proposers.suggestions import suggested_action
 from fabricbo.proposers.uncompiled import leave_uncompiled
 from fabricbo.protocols import History, Proposal
-from fabricbo.records import Role
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +41,8 @@ class StockAxProposer:
             except OptimizationComplete as error:
                 logger.warning("Ax has no new point, using one of a Sobol sequence: %s", error)
                 return Proposal(sobol_action(history), source="sobol-fallback")
-        roles = {r.id: Role(arm[role_name(r)]) for r in history.pool if history.space.roles}
-        return Proposal(suggested_action(arm, roles, history), source=f"ax-{node.lower()}")
+        chosen = {r.id: str(arm[role_name(r)]) for r in history.pool if history.space.roles}
+        return Proposal(suggested_action(arm, chosen, history), source=f"ax-{node.lower()}")
 
 
 def _generate(history: History, seed: int) -> tuple[TParameterization, str]:

@@ -2,9 +2,10 @@
 
 CMA-ES moves a normal distribution and knows no categories. So everything is a coordinate of
 `ActionSpace.to_unit` and `from_unit`: a choice is the share of the interval that a coordinate
-lies in, a role one of three thirds with "unused" in the middle. It is told the middle of the
-share that was drawn. Whoever compares proposers should know that this suits it badly, and that
-it moves only after a generation of 4 + 3 ln(coordinates) scores: 11 of them with 12.
+lies in, a role one of three thirds with "unused" in the middle (those of liked and disliked
+parted by strength, where it varies). It is told the middle of the share that was drawn. Whoever
+compares proposers should know that this suits it badly, and that it moves only after a generation
+of 4 + 3 ln(coordinates) scores: 11 of them with 12.
 """
 
 from optuna.distributions import FloatDistribution

@@ -1,16 +1,17 @@
 """What the surrogate sees of an action: numbers that move only when the images can move.
 
 With equal logits N references of feedback weight w take the share N*w / (1 + N*w) of the
-attention, so this *mass* of the liked and of the disliked set stands in for the raw weights
-and the number of references. What a reference does to the image adds up over the denoising
-steps, so it is the mean mass over all steps that counts: a short window with a large weight and a
-long one with a small weight pull about as far. Which steps the window switches on enters besides.
+attention (where they have strengths, these are added up in place of N), so this *mass* of the liked
+and of the disliked set stands in for the raw weights and the number of references. What a reference
+does to the image adds up over the denoising steps, so it is the mean mass over all steps that
+counts: a short window with a large weight and a long one with a small weight pull about as far.
+Which steps the window switches on enters besides. A reference's own column grows with its share.
 Everything that acts through references is faded out where their mass goes to 0, so that
 actions that give the same images have the same features.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,38 +54,38 @@ class FeatureMap:
         return np.array(rows, dtype=np.float64).reshape(len(actions), width)
 
     def _row(self, action: Action, names: Sequence[str], places: Mapping[str, int]) -> list[float]:
-        strength = _strength(action)
-        scalars = self._scalars(action.params, strength)
-        liked, disliked = _fade(strength.liked_mean), _fade(strength.disliked_mean)
+        attention = _attention(action)
+        scalars = self._scalars(action.params, attention)
+        liked, disliked = _fade(attention.liked_mean), _fade(attention.disliked_mean)
         disliked *= _extrapolated(action.params)
         roles = [0.0] * (2 * len(places))
-        for reference in action.liked:
-            roles[places[reference.id]] = liked
-        for reference in action.disliked:
-            roles[len(places) + places[reference.id]] = disliked
+        for reference, relative in _relative(action, action.liked):
+            roles[places[reference.id]] = liked * relative
+        for reference, relative in _relative(action, action.disliked):
+            roles[len(places) + places[reference.id]] = disliked * relative
         return [*(scalars[name] for name in names), *roles]
 
-    def _scalars(self, params: FabricParams, strength: "_Strength") -> dict[str, float]:
-        window = _fade(strength.contrast)
+    def _scalars(self, params: FabricParams, attention: "_Attention") -> dict[str, float]:
+        window = _fade(attention.contrast)
         # Guidance of 1 or less is off, how far below does not matter.
         values = {n: getattr(params, n) for n in self.space.domains}
         values["guidance_scale"] = max(params.guidance_scale, 1.0)
         positions = {n: _position(domain, values[n]) for n, domain in self.space.domains.items()}
-        faded = {n: positions[n] * acts(params, strength) for n, acts in _ACTS if n in positions}
+        faded = {n: positions[n] * acts(params, attention) for n, acts in _ACTS if n in positions}
         return {
             **positions,
             **faded,
-            "liked_mass": strength.liked_inside,
-            "disliked_mass": strength.disliked_inside,
-            "liked_mean_mass": strength.liked_mean,
-            "disliked_mean_mass": strength.disliked_mean,
-            "feedback_start": window * strength.first / params.denoising_steps,
-            "feedback_end": window * strength.stop / params.denoising_steps,
+            "liked_mass": attention.liked_inside,
+            "disliked_mass": attention.disliked_inside,
+            "liked_mean_mass": attention.liked_mean,
+            "disliked_mean_mass": attention.disliked_mean,
+            "feedback_start": window * attention.first / params.denoising_steps,
+            "feedback_end": window * attention.stop / params.denoising_steps,
         }
 
 
 @dataclass(frozen=True, slots=True)
-class _Strength:
+class _Attention:
     """How much attention references get, and when."""
 
     first: int
@@ -131,7 +132,7 @@ class _Strength:
         return self.contrast if self.stop - self.first > 1 else 0.0
 
 
-def _strength(action: Action) -> _Strength:
+def _attention(action: Action) -> _Attention:
     params, steps = action.params, action.params.denoising_steps
     window = params.window(steps)
     first, stop = window.start, window.stop
@@ -139,24 +140,47 @@ def _strength(action: Action) -> _Strength:
     inside = params.max_weight if stop > first else params.min_weight
     outside = params.min_weight if stop - first < steps else params.max_weight
     # Without guidance there is no unconditional pass, which disliked references act in.
-    disliked = len(action.disliked) if params.guidance_scale > 1 else 0
-    liked_inside = _mass(len(action.liked) * inside)
+    disliked = _sum(action, action.disliked) if params.guidance_scale > 1 else 0
+    liked = _sum(action, action.liked)
+    liked_inside = _mass(liked * inside)
     disliked_inside = _mass(disliked * inside * params.neg_scale)
     liked_window, disliked_window = liked_inside, disliked_inside
     if params.ramp and stop > first:
-        liked_window = _ramped(len(action.liked), params)
+        liked_window = _ramped(liked, params)
         disliked_window = _ramped(disliked * params.neg_scale, params)
-    return _Strength(
+    return _Attention(
         first=first,
         stop=stop,
         share_outside=1 - (stop - first) / steps,
         liked_inside=liked_inside,
         disliked_inside=disliked_inside,
-        liked_outside=_mass(len(action.liked) * outside),
+        liked_outside=_mass(liked * outside),
         disliked_outside=_mass(disliked * outside * params.neg_scale),
         liked_window=liked_window,
         disliked_window=disliked_window,
     )
+
+
+def _sum(action: Action, references: Sequence[Reference]) -> float:
+    """Return the sum of strengths: of how many references a set makes up for."""
+    if not action.strengths:  # as nearly always, thousands of times a suggestion
+        return len(references)
+    return sum(action.strength(reference) for reference in references)
+
+
+def _relative(action: Action, references: Sequence[Reference]) -> Iterator[tuple[Reference, float]]:
+    """Give the references of a set with their shares of its attention times its effective size.
+
+    That is (sum s)^2 / sum s^2 (Kish, "Survey Sampling", 1965): their number where all strengths s
+    are equal, and nearly one where one of them has nearly all, as if it were alone.
+    """
+    if not action.strengths:
+        return ((reference, 1.0) for reference in references)
+    strengths = [action.strength(reference) for reference in references]
+    most = max(strengths, default=1.0)  # squares of others could be beyond what floats hold
+    parts = [strength / most for strength in strengths]
+    squares = sum(part**2 for part in parts)
+    return ((r, part * sum(parts) / squares) for r, part in zip(references, parts, strict=True))
 
 
 def _ramped(factor: float, params: FabricParams) -> float:
@@ -201,11 +225,11 @@ def _position(domain: Domain, value: float) -> float:
 
 _IN_MASS = ("min_weight", "max_weight", "neg_scale")
 """Settings that columns of mass stand for."""
-_ACTS: Sequence[tuple[str, Callable[[FabricParams, _Strength], float]]] = (
-    ("pos_bottleneck_scale", lambda _, strength: _fade(strength.liked)),
-    ("neg_bottleneck_scale", lambda _, strength: _fade(strength.disliked)),
-    ("ramp", lambda _, strength: _fade(strength.slope)),
+_ACTS: Sequence[tuple[str, Callable[[FabricParams, _Attention], float]]] = (
+    ("pos_bottleneck_scale", lambda _, attention: _fade(attention.liked)),
+    ("neg_bottleneck_scale", lambda _, attention: _fade(attention.disliked)),
+    ("ramp", lambda _, attention: _fade(attention.slope)),
     ("rescale", lambda params, _: _extrapolated(params)),
-    ("middle_scale", lambda _, strength: _fade(max(strength.liked, strength.disliked))),
+    ("middle_scale", lambda _, attention: _fade(max(attention.liked, attention.disliked))),
 )
 """How strongly settings act that do not always do, from 0 to 1."""

@@ -27,7 +27,8 @@ def reference_effects(
 ) -> tuple[ReferenceEffect, ...]:
     """Return what each reference of the pool does at the best trial's settings, by measure.
 
-    Caps do not count here: it is told what a reference would do, not what may be drawn.
+    Caps do not count here: it is told what a reference would do, not what may be drawn. It has the
+    strength that it has there, 1 where it is unused.
     """
     pool = history.pool
     if not pool or not history.space.roles:
@@ -87,7 +88,10 @@ def _with_role(action: Action, reference: Reference, role: Role) -> Action:
         liked.append(reference)
     if role is Role.DISLIKED:
         disliked.append(reference)
-    return replace(action, liked=tuple(liked), disliked=tuple(disliked))
+    strengths = dict(action.strengths)
+    if role is Role.UNUSED:
+        strengths.pop(reference.id, None)
+    return replace(action, liked=tuple(liked), disliked=tuple(disliked), strengths=strengths)
 
 
 def with_values(action: Action, values: Mapping[str, float]) -> Action | None:

@@ -3,7 +3,7 @@ r"""The covariance of two actions, given their features.
 With scalar columns s and role columns L (liked), D (disliked), one of each a reference:
 
     k = a M(s, s') + R + b R M(s, s')
-    R = l <L, L'> + d <D, D'> + v <L - D, L' - D'>,   L := L (2 / #liked)^t, D likewise
+    R = l <L, L'> + d <D, D'> + v <L - D, L' - D'>,   L := L (2 / n)^t, D likewise
     <x, y> = x^T ((1 - p) I + p E) y,   E_ij = exp(-|e_i - e_j|^2 / (2 h^2))
 
 M is a Matern-5/2 kernel with a length scale for each scalar. R is linear: each reference has
@@ -14,7 +14,8 @@ these effects is common to references with near embeddings e; without embeddings
 The columns grow with the mean mass over the denoising steps; `b R M` lets the effects depend on
 mass and window in other ways, too. The exponent t says whether
 references share the attention (1: their effects are averaged) or add up (0); it is learnt in
-between.
+between. n is the set's effective size (sum L)^2 / sum L^2: the number of its references where all
+have one strength, so that one of next to no strength is next to not being there.
 """
 
 import math
@@ -34,6 +35,8 @@ _VARIANCE_PRIORS = ((0.3, 0.7), (0.05, 0.7), (0.05, 0.7), (0.1, 0.7), (2.0, 0.7)
 _REACH_PRIOR = (0.4, 0.5)
 """The same for h, in units of the median distance of two references."""
 _JITTER = 1e-8
+_TINY = 1e-300
+"""Beside it no column is anything."""
 
 
 class ActionKernel(Kernel):  # type: ignore[misc]  # gpytorch is untyped
@@ -149,9 +152,15 @@ class ActionKernel(Kernel):  # type: ignore[misc]  # gpytorch is untyped
         return root
 
     def _shared(self, columns: Tensor) -> Tensor:
-        """Scale the columns of a set by its size; nothing changes at two references."""
-        count = (columns > 0).sum(-1, keepdim=True).clamp_min(1)
-        return columns * (2 / count) ** self.sharing
+        """Scale the columns of a set by its effective size; nothing changes at two references."""
+        if not self.references:
+            return columns
+        relative = columns / columns.amax(-1, keepdim=True).clamp_min(_TINY)
+        squares = relative.square().sum(-1, keepdim=True).clamp_min(1)
+        count = (relative.sum(-1, keepdim=True).square() / squares).clamp_min(1)
+        # In single precision, as whole numbers are divided, which the sizes were before there were
+        # strengths: without any the same actions are to be proposed.
+        return columns * (2 / count.float()) ** self.sharing
 
 
 def _parameter(values: float | Sequence[float]) -> torch.nn.Parameter:

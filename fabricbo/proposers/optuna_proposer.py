@@ -1,9 +1,10 @@
 """Optuna's TPE and Gaussian process, on the parameters as they are.
 
 Ranges are floats or whole numbers (by ratio where the domain is), choices and the roles of
-references are categories. The samplers keep Optuna's defaults: random points until ten trials
-have a score. They know nothing of standard errors, windows and caps: what they suggest becomes
-an action by `ActionSpace.action`, and they are told what was really drawn.
+references (with their strengths, where these vary) are categories. The samplers keep Optuna's
+defaults: random points until ten trials have a score. They know nothing of standard errors, windows
+and caps: what they suggest becomes an action by `ActionSpace.action`, and they are told what was
+really drawn.
 """
 
 from collections.abc import Callable
@@ -31,8 +32,8 @@ from fabricbo.proposers.optuna_study import (
 from fabricbo.proposers.quiet import quiet
 from fabricbo.proposers.suggestions import suggested_action
 from fabricbo.protocols import History, Proposal
-from fabricbo.records import Reference, Role, Trial
-from fabricbo.space import Choice, Domain
+from fabricbo.records import Reference, Trial
+from fabricbo.space import Choice, Domain, role_choice
 
 Kind = Literal["tpe", "gp"]
 
@@ -69,15 +70,15 @@ class OptunaProposer:
             study = empty_study(history, self._sampler(proposal_seed(history)))
             study.add_trials([_frozen(t, history, distributions) for t in known_trials(history)])
             suggested = study.ask(distributions).params
-        roles = {r.id: Role(suggested[_key(r)]) for r in history.pool if history.space.roles}
-        return Proposal(suggested_action(suggested, roles, history), self._source)
+        chosen = {r.id: suggested[_key(r)] for r in history.pool if history.space.roles}
+        return Proposal(suggested_action(suggested, chosen, history), self._source)
 
 
 def _distributions(history: History) -> Distributions:
     space = history.space
     scalars = {name: _distribution(name, space.domains[name]) for name in space.parameters}
     roles = history.pool if space.roles else ()
-    choices = tuple(role.value for role in Role)
+    choices = tuple(space.role_choices)
     return {**scalars, **{_key(r): CategoricalDistribution(choices) for r in roles}}
 
 
@@ -92,7 +93,7 @@ def _distribution(name: str, domain: Domain) -> BaseDistribution:
 def _frozen(trial: Trial, history: History, distributions: Distributions) -> FrozenTrial:
     """Return a trial as Optuna keeps it; references that joined later count as unused."""
     scalars = {n: getattr(trial.action.params, n) for n in history.space.parameters}
-    roles = {_key(r): trial.action.role(r).value for r in history.pool}
+    roles = {_key(r): role_choice(trial.action, r) for r in history.pool}
     values = {**scalars, **roles}
     return optuna.trial.create_trial(
         state=STATES[trial.status],

@@ -37,14 +37,15 @@ def empty_study(history: History, sampler: BaseSampler) -> optuna.Study:
 def known_trials(history: History) -> list[Trial]:
     """Return the trials that the samplers can be told of.
 
-    Hand settings may lie outside what may vary; Optuna has no place for such a point, and its
-    score belongs to no other.
+    Hand settings may lie outside what may vary, and so may strengths; Optuna has no place for such
+    a point, and its score belongs to no other.
     """
     domains = history.space.domains
     return [
         trial
         for trial in history.trials
         if all(getattr(trial.action.params, name) in domain for name, domain in domains.items())
+        and history.space.has_strengths_of(trial.action)
     ]
 
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from fabricbo.proposers.baselines import random_generator
 from fabricbo.protocols import History
-from fabricbo.records import Action, Role
+from fabricbo.records import Action
 
 
 def suggested_action(
-    values: Mapping[str, float], roles: Mapping[str, Role], history: History
+    values: Mapping[str, float], chosen: Mapping[str, str], history: History
 ) -> Action:
     """Return the action that is meant, windows turned round and caps applied.
 
@@ -17,11 +17,15 @@ def suggested_action(
 
     Args:
         values: by the name of the parameter; those that do not vary are left out.
-        roles: by the reference's identity; not looked at where roles do not vary.
+        chosen: names of `ActionSpace.role_choices` by the reference's identity; not looked at where
+            roles do not vary.
     """
     space, pool = history.space, history.pool
     scalars = {name: values[name] for name in space.parameters}
     if not space.roles:
         return space.action(scalars, {r.id: r.hand_role for r in pool}, pool)
     drawn = [pool[i].id for i in random_generator(history).permutation(len(pool))]
-    return space.action(scalars, {key: roles[key] for key in drawn}, pool)
+    choices = {key: space.role_choices[chosen[key]] for key in drawn}
+    roles = {key: role for key, (role, _) in choices.items()}
+    strengths = {key: strength for key, (_, strength) in choices.items()}
+    return space.action(scalars, roles, pool, strengths)

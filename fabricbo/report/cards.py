@@ -7,7 +7,13 @@ from fabricbo.records import Reference, Trial, TrialStatus
 from fabricbo.report.embed import EmbeddedImages
 from fabricbo.report.known import Known
 from fabricbo.report.measures import ScoreLine, broken_texts, score_lines
-from fabricbo.report.pictures import Picture, PictureGroup, drawn_pictures, reference_pictures
+from fabricbo.report.pictures import (
+    Picture,
+    PictureGroup,
+    drawn_pictures,
+    liked_and_disliked,
+    reference_pictures,
+)
 from fabricbo.report.wording import brief_value, number_text
 
 
@@ -48,6 +54,7 @@ def trial_card(known: Known, trial: Trial, embedded: EmbeddedImages) -> Card:
     """Return a trial's card."""
     study, best = known.study, known.best
     params, prompts = trial.action.params, study.settings.prompts
+    liked, disliked = liked_and_disliked(trial.action, embedded)
     return Card(
         trial=trial.index,
         title=f"Trial {trial.index}",
@@ -61,8 +68,8 @@ def trial_card(known: Known, trial: Trial, embedded: EmbeddedImages) -> Card:
         is_best=best is not None and best.index == trial.index,
         groups=drawn_pictures(trial.images, f"trial {trial.index}", prompts, embedded),
         parameters=[(n, brief_value(getattr(params, n))) for n in study.space.parameters],
-        liked=reference_pictures(trial.action.liked, embedded),
-        disliked=reference_pictures(trial.action.disliked, embedded),
+        liked=liked,
+        disliked=disliked,
     )
 
 

@@ -13,7 +13,7 @@ from fabricbo.report.cost import drawing_seconds
 from fabricbo.report.embed import BUDGET, EmbeddedImages
 from fabricbo.report.files import write_whole
 from fabricbo.report.known import Known, read
-from fabricbo.report.pictures import Picture, reference_pictures
+from fabricbo.report.pictures import Picture, liked_and_disliked
 from fabricbo.report.plot import Charts
 from fabricbo.report.templates import template
 from fabricbo.report.together import figures, lines
@@ -205,10 +205,11 @@ def _parameters(known: Sequence[Known]) -> list[tuple[str, list[str], bool]]:
 
 def _chosen(known: Known, name: str, images: EmbeddedImages) -> Chosen:
     best = known.best
+    liked, disliked = ([], []) if best is None else liked_and_disliked(best.action, images)
     return Chosen(
         name=name,
         prompts=known.study.settings.prompts,
         sides=sides(known, images),
-        liked=reference_pictures(() if best is None else best.action.liked, images),
-        disliked=reference_pictures(() if best is None else best.action.disliked, images),
+        liked=liked,
+        disliked=disliked,
     )

@@ -9,6 +9,7 @@ from fabricbo.report.embed import EmbeddedImages
 from fabricbo.report.pictures import Picture, reference_pictures
 from fabricbo.report.wording import ERRORS, number_text
 from fabricbo.scores import Direction
+from fabricbo.space import role_choice
 
 _REACH = 47.0
 """Percent of a lane between its middle, no change, and the farthest end of any interval."""
@@ -37,6 +38,8 @@ class EffectRow:
     picture: Picture
     role: Role
     """What it is in the best trial."""
+    standing: str
+    """The same in words, with its strength where that is not 1."""
     lanes: Sequence[Lane]
 
 
@@ -75,7 +78,8 @@ def effect_rows(
             _lane(role, gain, reach or 1.0)
             for role, gain in zip((Role.LIKED, Role.DISLIKED), pair, strict=True)
         ]
-        rows.append(EffectRow(picture, best.role(reference), lanes))
+        standing = role_choice(best, reference)
+        rows.append(EffectRow(picture, best.role(reference), standing, lanes))
     return rows
 
 

@@ -1,9 +1,9 @@
 """Pictures as the template gets them: a CSS class, and words for those who do not see it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from fabricbo.records import Reference
+from fabricbo.records import Action, Reference, strength_text
 from fabricbo.report.embed import EmbeddedImages
 
 
@@ -13,6 +13,8 @@ class Picture:
 
     css: str
     text: str
+    factor: str = ""
+    """Of a reference whose strength is not 1: that, such as `x2`."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,23 @@ def drawn_pictures(
 def reference_pictures(references: Sequence[Reference], embedded: EmbeddedImages) -> list[Picture]:
     """Return references under their names."""
     return [Picture(embedded.add(r.id, r.image), r.name) for r in references]
+
+
+def liked_and_disliked(
+    action: Action, embedded: EmbeddedImages
+) -> tuple[list[Picture], list[Picture]]:
+    """Return the references of an action, with strengths other than 1."""
+    liked, disliked = (
+        [_with_factor(action, reference, embedded) for reference in references]
+        for references in (action.liked, action.disliked)
+    )
+    return liked, disliked
+
+
+def _with_factor(action: Action, reference: Reference, embedded: EmbeddedImages) -> Picture:
+    (picture,) = reference_pictures([reference], embedded)
+    factor = strength_text(action.strength(reference))
+    return replace(picture, text=f"{picture.text} {factor}".rstrip(), factor=factor)
 
 
 def _numbered(identities: Sequence[str], of: str, embedded: EmbeddedImages) -> list[Picture]:

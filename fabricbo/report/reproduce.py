@@ -8,6 +8,7 @@ from hashlib import sha256
 from fabricbo.records import Trial
 from fabricbo.report.known import Known
 from fabricbo.report.recipes import WrittenOut, written_out
+from fabricbo.space import role_choice
 from fabricbo.study import Study
 from fabricbo.study.file_text import study_file_text
 
@@ -97,5 +98,6 @@ def _action(best: Trial) -> str:
 
 
 def _references(best: Trial) -> list[tuple[str, str, str]]:
-    by_role = (("liked", best.action.liked), ("disliked", best.action.disliked))
-    return [(role, one.name, one.id) for role, several in by_role for one in several]
+    action = best.action
+    used = (*action.liked, *action.disliked)
+    return [(role_choice(action, one), one.name, one.id) for one in used]

@@ -4,7 +4,12 @@ from fabricbo.torchvision_compat import ensure_importable
 
 ensure_importable()  # before anything imports diffusers
 
-from fabricbo.sampler.checkpoints import Checkpoint, load_pipeline, load_preview_decoder  # noqa: E402
+from fabricbo.sampler.checkpoints import (  # noqa: E402
+    Checkpoint,
+    hand_settings,
+    load_pipeline,
+    load_preview_decoder,
+)
 from fabricbo.sampler.features import FeatureCache  # noqa: E402
 from fabricbo.sampler.feedback import feedback, guided_noise, shared_feedback  # noqa: E402
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share  # noqa: E402
@@ -23,6 +28,7 @@ __all__ = [
     "Share",
     "feedback",
     "guided_noise",
+    "hand_settings",
     "load_pipeline",
     "load_preview_decoder",
     "shared_feedback",

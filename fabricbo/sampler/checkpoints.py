@@ -1,11 +1,11 @@
 """Finding and loading checkpoints: the bundled one, a folder, a file, or a hub id."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors import safe_open
@@ -15,16 +15,19 @@ from fabricbo.sampler.compiling import check_compiler, compile_blocks
 from fabricbo.sampler.lora import needs_other_names, read_lora
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 _UNCHECKED = {"safety_checker": None, "requires_safety_checker": False}
+_XL = "StableDiffusionXLPipeline"
 _PIPELINES: dict[str, dict[str, Any]] = {
     "StableDiffusionPipeline": _UNCHECKED,
-    "StableDiffusionXLPipeline": {},
+    _XL: {},
     "LatentConsistencyModelPipeline": _UNCHECKED,
 }
 """What is loaded, by the name in `model_index.json`, and what it is loaded with."""
+_XL_HAND: Mapping[str, float] = {"feedback_end": 0.5}
 PIPELINE_NAMES = frozenset(_PIPELINES)
 _ONLY_IN_XL = "conditioner.embedders.1.model."
 """The second text encoder in a single file of SDXL."""
@@ -51,6 +54,8 @@ class Checkpoint:
     clip_skip: int = 0
     """How many of the last layers of the text encoders are left out."""
     device: Device = "auto"
+    precision: Precision = "auto"
+    """Of parameters and activations; `auto`: float16 on a CUDA device, float32 elsewhere."""
     compile: bool = False
     """Whether the blocks of the U-Net are compiled: the same images up to rounding."""
 
@@ -64,6 +69,9 @@ class Checkpoint:
             raise ValueError(f"clip_skip must be at least 0, got {self.clip_skip}")
         if self.device not in ("auto", "cpu", "cuda", "mps"):
             raise ValueError(f"device must be auto, cpu, cuda or mps, got {self.device!r}")
+        if self.precision not in get_args(Precision):
+            known = ", ".join(get_args(Precision))
+            raise ValueError(f"precision must be one of {known}, got {self.precision!r}")
         if self.device not in ("auto", "cpu") and self.device != _best_device():
             raise ValueError(f"device {self.device} is not present; auto takes {_best_device()}")
         if self.compile:
@@ -73,7 +81,7 @@ class Checkpoint:
 def load_pipeline(checkpoint: Checkpoint) -> Any:
     """Load a Stable Diffusion pipeline (1.x, 2.x, SDXL, LCM) onto its device, in fitting precision.
 
-    float16 on a GPU, float32 elsewhere. Only safetensors are read, no code of a checkpoint is
+    Only safetensors are read, no code of a checkpoint is
     run, and no safety checker is loaded.
 
     Raises:
@@ -82,8 +90,7 @@ def load_pipeline(checkpoint: Checkpoint) -> Any:
             the LoRA does not fit it.
     """
     device = _best_device() if checkpoint.device == "auto" else checkpoint.device
-    dtype = torch.float16 if device == "cuda" else torch.float32
-    pipeline = _load(checkpoint, dtype)
+    pipeline = _load(checkpoint, _dtype(checkpoint.precision, device))
     if checkpoint.lora is not None:
         _add_lora(pipeline, checkpoint.lora.expanduser())
     if checkpoint.clip_skip:
@@ -123,6 +130,40 @@ def load_preview_decoder(name: str, pipeline: Any) -> Any:
                 raise
             raise FileNotFoundError(_not_found(f"preview decoder {name!r}", error)) from error
     return decoder.to(pipeline.device).eval()
+
+
+def _dtype(precision: Precision, device: str) -> torch.dtype:
+    if precision == "auto":
+        precision = "float16" if device == "cuda" else "float32"
+    found: torch.dtype = getattr(torch, precision)
+    return found
+
+
+def hand_settings(checkpoint: Checkpoint) -> Mapping[str, float]:
+    """Return the hand settings that a checkpoint asks for in place of the classic ones.
+
+    SDXL: a window in the first half of the denoising steps. No network is loaded; of a hub id that
+    is neither in the cache nor reachable nothing is known.
+
+    Raises:
+        ValueError: the checkpoint is no Stable Diffusion text-to-image pipeline, or is damaged.
+    """
+    if checkpoint.name == "demo":
+        return {}
+    path = Path(checkpoint.name).expanduser()
+    with _explained(f"checkpoint {checkpoint.name} cannot be read"):
+        if path.is_file():
+            kind, _ = _pipeline_of_file(path)
+        else:
+            try:
+                kind, _ = _pipeline_of(
+                    str(path) if path.is_dir() else checkpoint.name, checkpoint.revision
+                )
+            except OSError:
+                if path.is_dir():
+                    raise
+                return {}
+    return _XL_HAND if kind.__name__ == _XL else {}
 
 
 def _load(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
@@ -174,7 +215,7 @@ def _pipeline_of_file(path: Path) -> tuple[Any, dict[str, Any]]:
     """Return the pipeline that a single file is for, by the names of its parameters."""
     with safe_open(path, "pt") as file:
         is_xl = any(key.startswith(_ONLY_IN_XL) for key in file.keys())  # noqa: SIM118  no mapping
-    return _pipeline("StableDiffusionXLPipeline" if is_xl else "StableDiffusionPipeline")
+    return _pipeline(_XL if is_xl else "StableDiffusionPipeline")
 
 
 def _pipeline(name: str) -> tuple[Any, dict[str, Any]]:

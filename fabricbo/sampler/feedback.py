@@ -108,19 +108,18 @@ def shared_feedback(
         shares: at least one, in the order of the images in the batch.
 
     Raises:
-        ValueError: guidance, its rescaling, denoising steps, `levels`, `lean` or `merge` differ,
-            or as for `feedback`.
+        ValueError: guidance, its rescaling, denoising steps, `levels`, `lean`, `merge` or `stride`
+            differ, or as for `feedback`.
     """
     for share in shares:
         check_unet(unet, share.inputs)
     if len({share.params.batch_settings for share in shares}) != 1:
         raise ValueError("images of one batch need one guidance scale, rescale and number of steps")
-    ways = {(share.inputs.levels, share.inputs.lean, share.inputs.merge) for share in shares}
-    if len(ways) != 1:
-        raise ValueError("images of one batch need the same levels, lean and merge")
-    ((levels, lean, _),) = ways
-    with patched(unet, levels) as patch:
-        patch.lean = lean
+    if len({share.inputs.way for share in shares}) != 1:
+        raise ValueError("images of one batch need the same levels, lean, merge and stride")
+    given = shares[0].inputs
+    with patched(unet, given.levels) as patch:
+        patch.lean = given.lean
         hook = FeedbackHook(patch, unet, scheduler, shares)
         before = unet.register_forward_pre_hook(hook.before, with_kwargs=True)
         after = unet.register_forward_hook(hook.after, always_call=True)

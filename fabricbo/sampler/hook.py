@@ -17,6 +17,7 @@ from fabricbo.sampler.reference_pass import (
     noised_input,
     passes_together,
     reference_conditions,
+    source_of,
 )
 from fabricbo.sampler.schedule import (
     WeightPair,
@@ -57,8 +58,10 @@ class FeedbackHook:
         self._timesteps: Tensor | None = None
         self._step = -1
         self._schedule = ""
+        self._stride = 1
         self._needed = 0  # features in a whole run
-        self._ahead: dict[FeatureKey, Features] = {}  # of later steps, that no cache has room for
+        # Features that later steps want and no cache may have room for.
+        self._ahead: dict[FeatureKey, Features] = {}
 
     def before(self, _unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run the references that this pass needs, and say what goes where."""
@@ -67,11 +70,13 @@ class FeedbackHook:
         rows = (args[0] if args else kwargs["sample"]).shape[0]
         timestep = args[1] if len(args) > 1 else kwargs["timestep"]
         self._count(timestep)
-        passing = Pass(self._step, timestep, kwargs, self._guided)
         if wanted := self._wanted(self._step, rows):
             given = wanted[0].inputs
-            rest = (self._schedule, passing.distinct, given.levels, given.merge)
-            self._patch.injections = [self._injection(w, passing, rest) for w in wanted]
+            passing = Pass(self._step, timestep, kwargs, self._guided)
+            source = source_of(self._scheduler, self._stride, passing)
+            self._ahead = {k: found for k, found in self._ahead.items() if k.step >= source.step}
+            rest = (self._schedule, passing.distinct, given.levels, given.merge, self._stride)
+            self._patch.injections = [self._injection(w, source, rest) for w in wanted]
             self._prefetch(rows, rest)
 
     def after(self, *_: Any) -> None:
@@ -89,13 +94,16 @@ class FeedbackHook:
             self._timesteps = self._scheduler.timesteps
             self._step = _index(timestep, self._scheduler.timesteps) - 1
             self._schedule = _schedule_name(self._scheduler)
-            steps = range(len(self._timesteps))
-            self._needed = sum(len(w.references) for step in steps for w in self._wanted(step, 2))
+            self._stride = self._shares[0].inputs.stride if self._scheduler.order == 1 else 1
+            self._needed = self._count_needed(len(self._timesteps))
             self._ahead = {}
             for cache in self._caches():
                 cache.begin_run()
         self._step += 1
-        self._ahead = {k: found for k, found in self._ahead.items() if k.step >= self._step}
+
+    def _count_needed(self, steps: int) -> int:
+        wanted = [sum(len(w.references) for w in self._wanted(step, 2)) for step in range(steps)]
+        return sum(max(wanted[i : i + self._stride]) for i in range(0, steps, self._stride))
 
     def _caches(self) -> Sequence[FeatureCache]:
         return list({id(share.inputs.cache): share.inputs.cache for share in self._shares}.values())
@@ -128,7 +136,8 @@ class FeedbackHook:
 
         levels = level_weights(wanted.weights, len(self._unet.down_blocks), wanted.middle)
         found = [features(reference) for reference in wanted.references]
-        return Injection(wanted.rows, found, [levels] * len(found))
+        weights = [[w * reference.strength for w in levels] for reference in wanted.references]
+        return Injection(wanted.rows, found, weights)
 
     def _prefetch(self, rows: int, rest: tuple[Any, ...]) -> None:
         """Say what the next step will ask for."""
@@ -137,7 +146,7 @@ class FeedbackHook:
         for cache in self._caches():
             cache.prefetch(
                 [
-                    _key(one, reference, step, rest)
+                    _key(one, reference, step - step % self._stride, rest)
                     for one in wanted
                     if one.inputs.cache is cache
                     for reference in one.references
@@ -150,7 +159,7 @@ class FeedbackHook:
         """Return features at a step; those that come along wait in the cache, or here."""
         key = _key(wanted, reference, passing.step, rest)
         if key in self._ahead:
-            return self._ahead.pop(key)
+            return self._ahead[key] if self._stride > 1 else self._ahead.pop(key)
         passes = passes_together(self._scheduler, wanted.inputs, passing)
         found = {
             _key(wanted, reference, one.step, rest): self._finished(wanted, features)
@@ -160,6 +169,8 @@ class FeedbackHook:
         for other, features in found.items():
             if not wanted.inputs.cache.add(other, features) and other.step > key.step:
                 self._ahead[other] = features
+        if self._stride > 1:
+            self._ahead[key] = mine
         return mine
 
     def _run(

@@ -51,6 +51,17 @@ class Pass:
         )
 
 
+def source_of(scheduler: Any, stride: int, passing: Pass) -> Pass:
+    """Return the pass whose timestep references are given for a pass: the last of every `stride`.
+
+    Itself where what a U-Net is shown does not follow from the step.
+    """
+    step = passing.step - passing.step % stride
+    if step == passing.step or not _can_stand(scheduler, passing):
+        return passing
+    return replace(passing, step=step, timestep=scheduler.timesteps[step])
+
+
 def passes_together(scheduler: Any, inputs: FeedbackInputs, passing: Pass) -> Sequence[Pass]:
     """Return the passes that a reference goes through in one batch, the given one among them.
 
@@ -60,8 +71,9 @@ def passes_together(scheduler: Any, inputs: FeedbackInputs, passing: Pass) -> Se
     if not _can_stand(scheduler, passing) or inputs.noise not in ANY_STEP:
         return [passing]
     times = scheduler.timesteps
-    first = passing.step - passing.step % STEPS_TOGETHER
-    steps = range(first, min(first + STEPS_TOGETHER, len(times)))
+    several = STEPS_TOGETHER * inputs.stride
+    first = passing.step - passing.step % several
+    steps = range(first, min(first + several, len(times)), inputs.stride)
     return [replace(passing, step=step, timestep=times[step]) for step in steps]
 
 

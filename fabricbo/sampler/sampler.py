@@ -1,7 +1,8 @@
 """`FabricSampler`: an action, a prompt and seeds become images."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import signature
 from threading import Lock
@@ -20,7 +21,7 @@ from fabricbo.sampler.decoding import Undecoded, can_decode
 from fabricbo.sampler.environment import environment_of
 from fabricbo.sampler.features import FeatureCache
 from fabricbo.sampler.feedback import check_levels, check_unet, shared_feedback
-from fabricbo.sampler.inputs import FeedbackInputs, Share
+from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share
 from fabricbo.sampler.memory import Ask, MemoryPlan, Wish, feature_sizes, plan_within
 from fabricbo.sampler.merging import MOST
 from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
@@ -39,8 +40,8 @@ class SamplerOptions:
     """What is common to all images of a study besides the action.
 
     Raises:
-        ValueError: a size that is not a positive multiple of 8, no image at once, too large a
-            share, no memory, or an unknown choice.
+        ValueError: a size that is not a positive multiple of 8, no image at once, a stride below
+            1, too large a share, no memory, or an unknown choice.
     """
 
     negative_prompt: str = ""
@@ -66,6 +67,10 @@ class SamplerOptions:
     merge_tokens: float = 0.0
     """Share of each reference's tokens that are merged into others like them, 0 to 0.5 (arXiv
     2303.17604): less memory and time, other images."""
+    reference_stride: int = 1
+    """References go through the U-Net at every so many-th denoising step, and what that gives
+    serves until the next: less memory, less time while they are new, other images. 1: at each, as
+    in the paper."""
     max_memory: int | None = None
     """Bytes that feedback may hold on the device beyond plain sampling, above 0 (see
     `fabricbo.sampler.memory`); None: no bound. Budget of features, `lean` and `images_at_once`
@@ -82,6 +87,8 @@ class SamplerOptions:
             raise ValueError(f"reference_fit must be stretch or crop, got {self.reference_fit}")
         if self.images_at_once is not None and self.images_at_once < 1:
             raise ValueError(f"images_at_once must be at least 1, got {self.images_at_once}")
+        if self.reference_stride < 1:
+            raise ValueError(f"reference_stride must be at least 1, got {self.reference_stride}")
         if self.max_memory is not None and self.max_memory < 1:
             raise ValueError(f"max_memory must be above 0 bytes, got {self.max_memory}")
         if not 0 <= self.merge_tokens <= MOST:
@@ -239,7 +246,8 @@ class FabricSampler:
             Ask(len(_asked(drawing)), len(drawing.action.liked), len(drawing.action.disliked))
             for drawing in drawings
         ]
-        features = len(met) * actions[0].params.denoising_steps
+        steps = actions[0].params.denoising_steps
+        features = len(met) * math.ceil(steps / self.options.reference_stride)
         plan = self._planned(self.options.max_memory, asks, features)
         self.cache.resize(plan.cache_bytes)
         return plan.lean, plan.images_at_once
@@ -308,8 +316,8 @@ class FabricSampler:
             )
         return FeedbackInputs(
             null_embeds=self.null_embeds,
-            liked=liked,
-            disliked=disliked,
+            liked=_with_strengths(liked, action),
+            disliked=_with_strengths(disliked, action),
             noise=_NOISES[self.options.reference_noise],
             cache=self.cache,
             null_added=self.null_added,
@@ -318,6 +326,7 @@ class FabricSampler:
             else frozenset(self.options.feedback_levels),
             lean=lean,
             merge=self.options.merge_tokens,
+            stride=self.options.reference_stride,
         )
 
     @property
@@ -341,6 +350,12 @@ class FabricSampler:
             do_classifier_free_guidance=True,
         )
         return embeds, {"text_embeds": pooled[1]} if pooled else {}
+
+
+def _with_strengths(
+    references: tuple[ReferenceLatent, ...], action: Action
+) -> tuple[ReferenceLatent, ...]:
+    return tuple(replace(r, strength=action.strengths.get(r.id, 1.0)) for r in references)
 
 
 def _each(drawings: Sequence[Drawing], images: Sequence[Image.Image]) -> list[list[Image.Image]]:

@@ -6,13 +6,13 @@ plug-in (dvruette/sd-webui-fabric).
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from PIL.PngImagePlugin import PngInfo
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from fabricbo.executors.drawing import Plan
 from fabricbo.imagefiles import MAX_TEXT
@@ -28,6 +28,7 @@ from fabricbo.study.settings import StudySettings
 
 KEY = "fabricbo"
 """Of our text in a PNG file."""
+Strength = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +53,19 @@ class Origin:
     liked: tuple[str, ...]
     """Identities of the references, in the order of the action."""
     disliked: tuple[str, ...]
+    strengths: Mapping[str, Strength] = field(default_factory=dict)
+    """Of references that have another one than 1, by their identity."""
     checkpoint: Mapping[str, Any]
     """As in the study file; of files and folders of a machine the names only."""
     drawn_with: Mapping[str, Any] | None = None
     """Weights, scheduler, device and versions, where they are known."""
 
     def to_text(self) -> str:
-        """Return it as JSON, in ASCII."""
-        return json.dumps({**asdict(self), "params": self.params.to_json()}, allow_nan=False)
+        """Return it as JSON, in ASCII; optional settings that are off are left out."""
+        told = {**asdict(self), "params": self.params.to_json()}
+        if not self.strengths:
+            del told["strengths"]
+        return json.dumps(told, allow_nan=False)
 
     @classmethod
     def from_text(cls, text: str) -> "Origin":
@@ -106,6 +112,7 @@ def origins(
             params=trial.action.params,
             liked=tuple(reference.id for reference in trial.action.liked),
             disliked=tuple(reference.id for reference in trial.action.disliked),
+            strengths=trial.action.strengths,
             checkpoint=_checkpoint(settings),
             drawn_with=drawn_with,
         )
@@ -158,6 +165,7 @@ def recipe_of(origin: Origin, size: tuple[int, int]) -> Recipe:
         checkpoint=str(origin.checkpoint.get("name", "")),
         liked=tuple(map(reference_name, origin.liked)),
         disliked=tuple(map(reference_name, origin.disliked)),
+        strengths={reference_name(key): value for key, value in origin.strengths.items()},
         solver=solver,
         spacing=spacing,
     )

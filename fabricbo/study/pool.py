@@ -62,13 +62,17 @@ def check_pool(settings: StudySettings, pool: Sequence[Reference]) -> None:
     """Check that settings and pool fit.
 
     Raises:
-        ValueError: too many references, the same pixels twice, roles asked for without any, caps
-            that leave none of them, or nothing to search because what varies acts through
+        ValueError: too many references, the same pixels twice, roles or strengths asked for without
+            any, caps that leave none of them, or nothing to search because what varies acts through
             references and there are none.
     """
     settings.space.to_space().check_pool(pool)
     if settings.space.roles and not (pool or settings.pool.grows):
         raise ValueError("space.roles: there are no references; name a pool.folder, or let it grow")
+    if len(settings.space.strengths) > 1 and not (pool or settings.pool.grows):
+        raise ValueError(
+            "space.strengths: there are no references; name a pool.folder, or let it grow"
+        )
     if (
         pool or settings.pool.grows
     ) and settings.space.max_liked == settings.space.max_disliked == 0:

@@ -19,6 +19,7 @@ def recipe_of_trial(study: Study, trial: Trial) -> Converted[Recipe]:
         checkpoint=checkpoint.name,
         liked=tuple(reference_name(reference.id) for reference in action.liked),
         disliked=tuple(reference_name(reference.id) for reference in action.disliked),
+        strengths={reference_name(key): value for key, value in action.strengths.items()},
         solver=solver,
         spacing=spacing,
     )
@@ -37,6 +38,10 @@ def recipe_of_trial(study: Study, trial: Trial) -> Converted[Recipe]:
     if checkpoint.merge_tokens > 0:
         notes.append(
             f"{checkpoint.merge_tokens:g} of the tokens of each reference were merged away"
+        )
+    if checkpoint.reference_stride > 1:
+        notes.append(
+            f"references went through the U-Net once in {checkpoint.reference_stride} steps"
         )
     return Converted(recipe, tuple(notes))
 

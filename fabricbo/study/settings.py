@@ -52,6 +52,8 @@ class CheckpointSettings(CheckedSettings):
     """A LoRA, `.safetensors`, added to the network."""
     clip_skip: int = Field(default=0, ge=0, le=24)
     """How many of the last layers of the text encoders are left out."""
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """Of the networks that draw; auto: float16 on a CUDA device, float32 elsewhere."""
     cache_gb: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Gigabytes for reference features on the device; None: a share of what is free."""
     images_at_once: int | None = Field(default=None, ge=1, le=1024)
@@ -69,6 +71,9 @@ class CheckpointSettings(CheckedSettings):
     merge_tokens: float = Field(default=0.0, ge=0, le=0.5)
     """Share of each reference's tokens that are merged into others like them: less memory and
     time, other images."""
+    reference_stride: int = Field(default=1, ge=1, le=1000)
+    """References go through the U-Net at every so many-th denoising step, and what that gives
+    serves until the next: less memory, less time while they are new, other images."""
     compile: bool = False
     """Whether the blocks of the U-Net are compiled (`torch.compile`): the same images up to
     rounding, after a minute or more of compiling in each process."""

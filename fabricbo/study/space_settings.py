@@ -4,7 +4,14 @@ import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, Strict, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    Strict,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from fabricbo.records import PARAMETER_NAMES, FabricParams
 from fabricbo.space import DEFAULT_DOMAINS, MAX_POOL, ActionSpace, Choice, Domain, Range
@@ -48,6 +55,17 @@ class SpaceSettings(CheckedSettings):
     """Most liked references in one action."""
     max_disliked: int = Field(default=4, ge=0, le=MAX_POOL)
     """Most disliked references in one action."""
+    strengths: Annotated[tuple[float, ...], Strict(False)] = (1.0,)
+    """Factors on the weight of single references that the search chooses among, 1 one of them: a
+    reference of strength 2 counts as two copies of it. FABRIC itself has none."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_off(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Say nothing of strengths that do not vary, so that stored settings are as before."""
+        found: dict[str, Any] = dump(self)
+        if self.strengths == (1.0,):
+            found.pop("strengths", None)
+        return found
 
     @model_validator(mode="before")
     @classmethod
@@ -67,7 +85,8 @@ class SpaceSettings(CheckedSettings):
         rest = {key: value for key, value in data.items() if key not in PARAMETER_NAMES}
         unknown = sorted(set(rest) - set(cls.model_fields))
         if unknown:
-            known = ", ".join((*PARAMETER_NAMES, "hand", "roles", "max_liked", "max_disliked"))
+            others = (name for name in cls.model_fields if name != "parameters")
+            known = ", ".join((*PARAMETER_NAMES, *others))
             raise ValueError(f"unknown key {unknown[0]!r}; known are {known}")
         return {**rest, "parameters": named}
 
@@ -98,7 +117,20 @@ class SpaceSettings(CheckedSettings):
             roles=roles if self.roles is None else self.roles,
             max_liked=self.max_liked,
             max_disliked=self.max_disliked,
+            strengths=self.strengths,
         )
+
+    def beginning_with(self, hand: Mapping[str, float]) -> "SpaceSettings":
+        """Return the same with other hand settings than the classic ones.
+
+        What the settings name stays; where they do not allow the others, all do.
+        """
+        fixed = {k for k, v in self.parameters.items() if isinstance(v, int | float)}
+        more = {k: v for k, v in hand.items() if k not in fixed and k not in self.hand}
+        try:
+            return type(self).model_validate({**self.model_dump(), "hand": {**self.hand, **more}})
+        except ValidationError:
+            return self
 
     def _check_hand(self, fixed: Mapping[str, float], domains: Mapping[str, Domain]) -> None:
         for name, value in self.hand.items():

@@ -92,6 +92,8 @@ class ActionTold(Told):
     liked: tuple[str, ...]
     """Identities of references."""
     disliked: tuple[str, ...]
+    strengths: dict[str, float]
+    """Of references that have another one than 1, by their identity."""
 
 
 class TrialTold(Told):
@@ -255,5 +257,6 @@ def _trial(trial: Trial, measures: Sequence[Measure]) -> TrialTold:
             params=trial.action.params,
             liked=tuple(reference.id for reference in trial.action.liked),
             disliked=tuple(reference.id for reference in trial.action.disliked),
+            strengths=dict(trial.action.strengths),
         ),
     )
