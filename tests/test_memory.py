@@ -92,6 +92,13 @@ def test_without_a_bound_more_is_held(drawing_only: Any) -> None:
     )
 
 
+def test_the_bound_is_kept_where_references_serve_two_steps(drawing_only: Any) -> None:
+    least = need(feature_sizes(drawing_only.unet, (16, 16)), Batch([(1, 2), (1, 2)]), lean=True)
+    longer = replace(BOTH, params=replace(PARAMS, denoising_steps=4))
+    sampler = FabricSampler(drawing_only, SamplerOptions(max_memory=least, reference_stride=2))
+    assert max(beyond_plain(sampler, longer, [0]) for _ in range(2)) <= least
+
+
 def test_less_than_the_least_is_refused_before_anything_is_drawn(drawing_only: Any) -> None:
     sizes = feature_sizes(drawing_only.unet, (16, 16))
     least = need(sizes, Batch([(1, 2), (1, 2)]), lean=True)
