@@ -35,6 +35,9 @@ FURTHER: Mapping[str, tuple[str, ...]] = {
     "Feedback for any pipeline": (
         "fabricbo.sampler.FeedbackInputs",
         "fabricbo.sampler.ReferenceLatent",
+        "fabricbo.sampler.load_preview_decoder",
+        "fabricbo.sampler.Preview",
+        "fabricbo.sampler.Previews",
         "fabricbo.sampler.feedback.feedback",
         "fabricbo.protocols.Drawing",
     ),

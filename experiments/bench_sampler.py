@@ -3,6 +3,7 @@
     python -m experiments.bench_sampler                    # Stable Diffusion 1.5's size
     python -m experiments.bench_sampler --references 2,8 --images 1 --json
     python -m experiments.bench_sampler --operations       # what each needs, nothing is computed
+    python -m experiments.bench_sampler --memory --size 64    # what `max_memory` must be at least
     python -m experiments.bench_sampler --smoke
 
 One guided evaluation of a U-Net with random parameters (the mean of two, at the first two denoising
@@ -20,7 +21,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from torch import Tensor
 
 from experiments.sampler_speed.cost import operations, peak_bytes, side_by_side
 from experiments.sampler_speed.unet import random_unet
-from experiments.sampler_speed.ways import EVALUATIONS, STRIDED, Cell, Ways
+from experiments.sampler_speed.ways import EVALUATIONS, STEPS, STRIDED, Cell, Ways
+from fabricbo.sampler.memory import Batch, feature_sizes, need
 
 NAMES = ("plain", "cold", "strided", "warm", "lean", "authors")
 
@@ -120,6 +122,24 @@ def operations_table(kind: str, size: int, cells: Sequence[Cell]) -> list[str]:
     return lines
 
 
+def memory_table(kind: str, size: int, cells: Sequence[Cell]) -> list[str]:
+    """Return megabytes that feedback needs at least, and those of its features, as a table.
+
+    As on a GPU in half precision; computed from sizes, see `fabricbo.sampler.memory`.
+    """
+    sizes = feature_sizes(random_unet(kind, size, "meta"), (size, size))
+    sizes = replace(sizes, dtype=torch.float16, device=torch.device("cuda"))
+    lines = ["| references | images | usual | lean | features of a run |", "|---|---|---|---|---|"]
+    for cell in cells:
+        liked = (cell.references + 1) // 2
+        groups = [(cell.images, n) for n in (liked, cell.references - liked) if n]
+        least = [need(sizes, Batch(groups), lean=lean) / 1e6 for lean in (False, True)]
+        run = STEPS * cell.references * sizes.held_bytes(projected=False) / 1e6
+        numbers = " | ".join(f"{number:.0f}" for number in (*least, run))
+        lines.append(f"| {cell.references} | {cell.images} | {numbers} |")
+    return lines
+
+
 def figure(rows: Sequence[Row], file: Path) -> None:
     """Draw cost against the number of references, for one image."""
     import matplotlib.pyplot as plt
@@ -149,6 +169,9 @@ def main() -> None:
     kind, size = ("tiny", 16) if options.smoke else (options.unet, options.size)
     if options.operations:
         print("\n".join(operations_table(kind, size, cells)))
+        return
+    if options.memory:
+        print("\n".join(memory_table(kind, size, cells)))
         return
     torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
@@ -182,6 +205,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cpu", action="store_true", help="even where there is a GPU")
     parser.add_argument("--figure", type=Path, help="draw cost by references into this file")
     parser.add_argument("--operations", action="store_true", help="count, and time nothing")
+    parser.add_argument("--memory", action="store_true", help="compute what it needs at least")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--smoke", action="store_true", help="a small U-Net, two cells")
     options = parser.parse_args()

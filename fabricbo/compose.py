@@ -4,7 +4,7 @@ Everything that can be wrong is checked before the first network is loaded.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -27,7 +27,7 @@ from fabricbo.study.images import images_of
 from fabricbo.study.location import Location, is_study
 from fabricbo.study.measures import study_measures
 from fabricbo.study.parts import objectives_by_name
-from fabricbo.study.pool import check_pool, read_pool
+from fabricbo.study.pool import check_pool, most_references, read_pool
 from fabricbo.study.safety import naming_safety, with_safety
 from fabricbo.study.settings import ObjectiveSettings, check_settings
 from fabricbo.study.store import stored_settings
@@ -35,7 +35,10 @@ from fabricbo.study.store import stored_settings
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from fabricbo.sampler import Checkpoint
+    from fabricbo.sampler import Checkpoint, Previews
+
+PREVIEW_NAME = "preview.jpg"
+"""In a study's folder, while it draws."""
 
 Embed = Callable[[Sequence["Image"]], Any]
 
@@ -102,7 +105,8 @@ def resume_study(
         objective: a callable in place of what the settings name, or several by name.
         device: `auto`, `cpu`, `cuda` or `mps`; objectives that hold a network use it too.
         offload: whether those networks leave the device while the sampler draws.
-        how: its settings with another executor or other loggers; nothing else of it counts.
+        how: its settings with another executor, other loggers or another `max_memory_gb`; nothing
+            else of it counts.
         loggers: who is told what becomes of it, besides those that the settings name.
 
     Raises:
@@ -113,11 +117,13 @@ def resume_study(
     """
     settings = stored_settings(Location.of(folder))
     if how is not None:
-        new = {"executor": how.executor, "loggers": how.loggers}
+        bounded = {"max_memory_gb": how.checkpoint.max_memory_gb}
+        checkpoint = settings.checkpoint.model_copy(update=bounded)
+        new = {"executor": how.executor, "loggers": how.loggers, "checkpoint": checkpoint}
         settings = settings.model_copy(update=new)
     _check_images(folder, settings)
     told = _loggers(settings, loggers)
-    parts = load_parts(settings, objective, Placement(device, offload))
+    parts = load_parts(settings, objective, Placement(device, offload), folder)
     return Study.open(folder, replace(parts, loggers=told))
 
 
@@ -165,14 +171,22 @@ def load_parts(
     settings: StudySettings,
     objective: Objective | Mapping[str, Objective] | None,
     placement: Placement,
+    folder: Path | None = None,
 ) -> Parts:
-    """Load what a study works with; what fails soonest and cheapest comes first."""
+    """Load what a study works with; what fails soonest and cheapest comes first.
+
+    Args:
+        settings: of the study.
+        objective: what was handed over in Python, in place of what the settings name.
+        placement: on which device.
+        folder: where the study lies, if not where its settings say.
+    """
     _check_proposer(settings)
     found = objective or _objective(settings, placement)
     _check_task(settings, objectives_by_name(found))
     if settings.executor.kind == "ray":
         return _parts_on_ray(settings, objective, found, placement)
-    tools = load_tools(settings, found, placement)
+    tools = load_tools(settings, found, placement, folder or settings.folder)
     ahead = settings.executor.ahead
     if ahead is None:
         # Where this machine's cores draw, there is nothing to be had from thinking meanwhile.
@@ -182,14 +196,38 @@ def load_parts(
         tools.sampler,
         found,
         tools.reporters,
-        executor=partial(InlineExecutor, ahead=ahead, together=settings.executor.together),
+        executor=partial(
+            InlineExecutor,
+            ahead=ahead,
+            together=settings.executor.together,
+            beside=_beside(tools.sampler, settings, placement),
+        ),
     )
+
+
+def _beside(
+    sampler: Sampler, settings: StudySettings, placement: Placement
+) -> Callable[[], AbstractContextManager[Any]] | None:
+    """Return what decoding and scoring go on in while the next trial is drawn; None: they do not.
+
+    On a CPU both would want the same cores; where memory is short, the same memory.
+    """
+    from fabricbo.sampler import FabricSampler
+    from fabricbo.sampler.decoding import side_stream
+
+    chosen = settings.checkpoint
+    is_short = placement.offload or chosen.lean or chosen.images_at_once or chosen.max_memory_gb
+    if is_short or not isinstance(sampler, FabricSampler):
+        return None
+    device = sampler.pipeline.device
+    return partial(side_stream, device) if device.type == "cuda" else None
 
 
 def load_tools(
     settings: StudySettings,
     objective: Objective | Mapping[str, Objective] | None,
     placement: Placement,
+    previews_in: Path | None = None,
 ) -> Tools:
     """Load what draws and scores, in the process that does.
 
@@ -197,13 +235,14 @@ def load_tools(
         settings: of the study.
         objective: what was handed over in Python, in place of what the settings name.
         placement: on which device.
+        previews_in: folder for previews, where the settings ask for them; None: there are none.
     """
     checkpoint = _checkpoint(settings, placement.device)
     objectives = objectives_by_name(objective or _objective(settings, placement))
     reporters = _named(settings.report_with, placement)
     for one in (*objectives.values(), *reporters.values()):
         prepare(one)
-    return Tools(load_sampler(settings, checkpoint), objectives, reporters)
+    return Tools(load_sampler(settings, checkpoint, previews_in), objectives, reporters)
 
 
 def _parts_on_ray(
@@ -315,24 +354,31 @@ def sampler_for(settings: StudySettings, *, device: str = "auto") -> Sampler:
     return load_sampler(settings, _checkpoint(settings, device))
 
 
-def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:
+def load_sampler(
+    settings: StudySettings, checkpoint: "Checkpoint", previews_in: Path | None = None
+) -> Sampler:
     """Load the checkpoint and wrap it as a sampler.
 
+    Args:
+        settings: of the study.
+        checkpoint: what they name.
+        previews_in: see `load_tools`.
+
     Raises:
-        ValueError: it cannot draw all that the space allows.
+        ValueError: it cannot draw all that the space allows, or not within `max_memory_gb`.
     """
     from fabricbo.sampler import FabricSampler, SamplerOptions, load_pipeline
     from fabricbo.sampler.sampler import check_rescale
     from fabricbo.sampler.threads import ThreadTunedSampler
 
-    gigabytes = settings.checkpoint.cache_gb
     options = SamplerOptions(
         negative_prompt=settings.negative_prompt,
         width=settings.checkpoint.width,
         height=settings.checkpoint.height,
         reference_noise=settings.checkpoint.reference_noise,
         reference_fit=settings.checkpoint.reference_fit,
-        cache_bytes=None if gigabytes is None else int(gigabytes * 1e9),
+        cache_bytes=_bytes(settings.checkpoint.cache_gb),
+        max_memory=_bytes(settings.checkpoint.max_memory_gb),
         images_at_once=settings.checkpoint.images_at_once,
         lean=settings.checkpoint.lean,
         feedback_levels=settings.checkpoint.feedback_levels,
@@ -342,9 +388,26 @@ def load_sampler(settings: StudySettings, checkpoint: "Checkpoint") -> Sampler:
     pipeline = load_pipeline(checkpoint)
     if "rescale" in settings.space.to_space().settings:
         check_rescale(pipeline)
-    sampler = FabricSampler(pipeline, options)
+    previews = _previews(settings, pipeline, previews_in)
+    sampler = FabricSampler(pipeline, options, previews=previews)
+    sampler.check_memory(*most_references(settings))
     on_cpu = sampler.pipeline.device.type == "cpu"
     return ThreadTunedSampler(sampler) if on_cpu else sampler
+
+
+def _previews(settings: StudySettings, pipeline: Any, folder: Path | None) -> "Previews | None":
+    from fabricbo.sampler import Previews, load_preview_decoder
+    from fabricbo.sampler.preview_file import PreviewFile
+
+    name = settings.checkpoint.preview_decoder
+    if name is None or folder is None:
+        return None
+    decoder = load_preview_decoder(name, pipeline)
+    return Previews(decoder, PreviewFile(folder / PREVIEW_NAME))
+
+
+def _bytes(gigabytes: float | None) -> int | None:
+    return None if gigabytes is None else round(gigabytes * 1e9)
 
 
 def _checkpoint(settings: StudySettings, device: str) -> "Checkpoint":
@@ -359,6 +422,7 @@ def _checkpoint(settings: StudySettings, device: str) -> "Checkpoint":
         chosen.clip_skip,
         device,  # type: ignore[arg-type]
         chosen.precision,
+        chosen.compile,
     )
 
 

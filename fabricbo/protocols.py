@@ -1,6 +1,6 @@
 """The extension points, on one page. Anything with the right method fits; nothing is registered."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -64,6 +64,18 @@ class Batching(Protocol):
         """Return the images of each, the same as one by one up to rounding.
 
         The actions have the same `batch_settings`: one guidance scale, say.
+        """
+
+
+@runtime_checkable
+class Deferring(Protocol):
+    """A sampler that can leave the last of its work for later: decoding, on a GPU."""
+
+    def begin(self, drawings: Sequence[Drawing], /) -> Callable[[], list[list["Image"]]]:
+        """Draw as `Batching.together` does, up to what can be done while the next are begun.
+
+        Returns:
+            What does the rest and returns the images, once, perhaps in another thread.
         """
 
 

@@ -25,8 +25,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from jaxtyping import install_import_hook
 
 _TENSOR_MODULES = (
-    *("attention", "feedback", "hook", "inputs"),
-    *("noise", "reference_pass", "references", "surgery"),
+    *("attention", "decoding", "feedback", "hook", "inputs"),
+    *("noise", "previews", "reference_pass", "references", "surgery"),
 )
 install_import_hook([f"fabricbo.sampler.{m}" for m in _TENSOR_MODULES], "beartype.beartype")
 

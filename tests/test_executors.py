@@ -2,7 +2,9 @@
 
 import os
 import signal
+import threading
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -54,7 +56,7 @@ def ray_executor(make_tools, **options) -> RayExecutor:
     return RayExecutor(make_tools, RayOptions(cpus=0.5, **options))
 
 
-KINDS = ["inline", "inline ahead", "inline together", "ray"]
+KINDS = ["inline", "inline ahead", "inline together", "inline beside", "ray"]
 
 
 @pytest.fixture(params=KINDS)
@@ -66,9 +68,10 @@ def made(request):
         if request.param == "ray":
             executors.append(ray_executor(partial(tools, **more), workers=1))
         else:
-            ahead = 1 if request.param == "inline ahead" else 0
+            ahead = 1 if request.param in ("inline ahead", "inline beside") else 0
             together = 3 if request.param == "inline together" else 1
-            executors.append(InlineExecutor(tools(**more), ahead, together))
+            beside = nullcontext if request.param == "inline beside" else None
+            executors.append(InlineExecutor(tools(**more), ahead, together, beside=beside))
         return executors[-1]
 
     make.kind = request.param
@@ -376,14 +379,18 @@ def reports(executor: InlineExecutor, several: list[Work]) -> list[Drawn | Score
     return found
 
 
-@pytest.mark.parametrize("ahead", [0, 1])
-def test_what_fits_is_drawn_in_one_batch_and_each_gets_its_own(ahead) -> None:
+@pytest.mark.parametrize(("ahead", "beside"), [(0, None), (1, None), (1, nullcontext)])
+def test_what_fits_is_drawn_in_one_batch_and_each_gets_its_own(ahead, beside) -> None:
     sampler = BatchingSampler()
     several = [work(f"work {i}", 0.2 * i) for i in range(4)]
-    found = reports(InlineExecutor(tools(sampler=sampler), ahead, together=4), several)
+    executor = InlineExecutor(tools(sampler=sampler), ahead, together=4, beside=beside)
+    found = reports(executor, several)
     if not ahead:  # else the first may have begun before the others came
         assert sampler.batches == [8]
     alone = reports(InlineExecutor(tools()), several)
+    if beside:  # what is drawn may be told while the one before is scored
+        alone.sort(key=lambda report: isinstance(report, Scored))
+        found.sort(key=lambda report: isinstance(report, Scored))
     assert [r.key for r in found] == [r.key for r in alone]
     for one, other in zip(found, alone, strict=True):
         if isinstance(one, Drawn):
@@ -422,3 +429,93 @@ def test_a_study_that_draws_together_ends_like_any_other(tmp_path) -> None:
     study.run()
     assert all(trial.score is not None for trial in study.trials)
     assert max(sampler.batches) == 3 * study.settings.images
+
+
+class DeferringSampler(ColourSampler):
+    """Leaves images for later; says in which thread it did what."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[tuple[str, str]] = []
+
+    def begin(self, drawings):
+        self.threads.append(("draws", threading.current_thread().name))
+        images = [self(d.action, d.prompt, d.seeds) for d in drawings]
+
+        def rest():
+            self.threads.append(("decodes", threading.current_thread().name))
+            if drawings[0].action.params.max_weight == 1.5:
+                raise RuntimeError("cannot decode")
+            return images
+
+        return rest
+
+
+def test_the_next_is_drawn_and_decoded_while_one_is_scored() -> None:
+    sampler, decoded = DeferringSampler(), threading.Event()
+
+    def objective(images, prompt):
+        assert decoded.wait(20)  # else nothing went on beside this
+        return redness(images, prompt)
+
+    executor = InlineExecutor(
+        tools(sampler=sampler, objectives={"waits": objective}), ahead=2, beside=nullcontext
+    )
+    for name in ("first", "second", "third"):
+        executor.submit(work(name))
+    told = [executor.take() for _ in range(3)]
+    assert [type(report) for report in told] == [Drawn] * 3
+    decoded.set()
+    assert [executor.take().key for _ in range(3)] == ["first", "second", "third"]
+    executor.close()
+    assert {name for what, name in sampler.threads if what == "draws"} == {"fabricbo draws"}
+    assert {name for what, name in sampler.threads if what == "decodes"} == {"fabricbo decodes"}
+
+
+def test_what_ends_is_told_in_order_whatever_fails_where() -> None:
+    executor = InlineExecutor(
+        tools(sampler=DeferringSampler(), objectives={"slow": slow_redness}),
+        ahead=3,
+        beside=nullcontext,
+    )
+    several = [work("fine"), work("broken", 1.5), work("after", 0.5)]
+    ended = [one for one in reports(executor, several) if not isinstance(one, Drawn)]
+    assert [one.key for one in ended] == ["fine", "broken", "after"]
+    assert ended[1] == Failed("broken", "drawing failed with RuntimeError: cannot decode")
+    assert isinstance(ended[2], Scored)
+
+
+def test_where_nothing_can_go_on_beside_it_is_said() -> None:
+    def no_stream():
+        raise RuntimeError("no stream")
+
+    executor = InlineExecutor(tools(), ahead=1, beside=no_stream)
+    executor.submit(work("one"))
+    with pytest.raises(RuntimeError, match="no stream"):
+        executor.take()
+    executor.close()
+
+
+def slow_redness(images, prompt):
+    time.sleep(0.2)
+    return redness(images, prompt)
+
+
+def test_a_batch_waits_for_what_is_being_scored() -> None:
+    sampler = BatchingSampler()
+    executor = InlineExecutor(
+        tools(sampler=sampler, objectives={"slow": slow_redness}),
+        ahead=1,
+        together=2,
+        beside=nullcontext,
+    )
+    executor.submit(work("0"))
+    waiting, ended = [work(str(n)) for n in range(1, 7)], 0
+    while ended < 7:  # as a study does: another for each that ends
+        if isinstance(executor.take(), Scored):
+            ended += 1
+            for _ in range(2):
+                if waiting:
+                    executor.submit(waiting.pop(0))
+    executor.close()
+    assert sampler.batches.count(4) >= 2

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
+
 from tests.commands import script
 
 
@@ -128,6 +130,34 @@ def test_price_of_shortcuts() -> None:
     held = {name: float(row[-1].strip(" |")) for name, row in rows.items()}
     assert held["reference_stride 2"] < 0.6 * held["usual"]
     assert held["merge_tokens 0.5"] < held["usual"]
+
+
+@pytest.mark.slow
+def test_bench_compile() -> None:
+    rows = script("experiments.bench_compile", "--smoke").stdout.splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows] == ["| plain", "| feedback"]
+    assert all(int(row.strip(" |").split(" | ")[-1]) <= 1 for row in rows)
+
+
+def test_distil_decoder() -> None:
+    with TemporaryDirectory() as folder:
+        done = script("experiments.distil_decoder", "--smoke", "--to", folder)
+        assert Path(folder, "diffusion_pytorch_model.safetensors").exists()
+    rows = [row.strip("| ").split(" | ") for row in done.stdout.splitlines() if " dB |" in row]
+    full = [float(row[1].removesuffix(" dB")) for row in rows]
+    assert full == sorted(full)  # later previews are nearer to the image
+    assert full[-1] > 30
+
+
+def test_memory_of_the_sampler() -> None:
+    done = script("experiments.bench_sampler", "--memory", "--unet", "tiny", "--references", "1,4")
+    one, four = (
+        [float(number) for number in row.strip("| ").split(" | ")]
+        for row in done.stdout.splitlines()[2:4]
+    )
+    assert (one[:2], four[:2]) == ([1, 1], [4, 1])
+    assert one[2] >= one[3]
+    assert 3.5 < four[4] / one[4] < 4.5
 
 
 def test_operations_of_the_sampler() -> None:

@@ -1,13 +1,16 @@
 """The sampler on a GPU, in half precision, up to a U-Net of Stable Diffusion 1.5's full size."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from fabricbo.protocols import Drawing
 from fabricbo.records import Action, FabricParams
 from fabricbo.sampler import FabricSampler, guided_noise
+from fabricbo.sampler.decoding import side_stream
 from tests.tiny import reference, tiny_pipeline
 
 pytestmark = [
@@ -42,6 +45,25 @@ def test_same_call_same_images(pipeline: Any) -> None:
     sampler(Action(PARAMS), "a dog", [3])
     again = [np.asarray(image) for image in sampler(ACTION, "a cat", [1, 2])]
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_images_decoded_by_another_thread_while_the_next_are_drawn_are_the_same(
+    pipeline: Any,
+) -> None:
+    sampler = FabricSampler(pipeline)
+    one, other = (Drawing(ACTION, prompt, [1, 2]) for prompt in ("a cat", "a dog"))
+    expected = [np.asarray(image) for image in sampler.together([one])[0]]
+
+    def decoded(rest: Any) -> Any:
+        with side_stream(pipeline.device):
+            return rest()[0]
+
+    with ThreadPoolExecutor(1) as beside:
+        for _ in range(5):
+            found = beside.submit(decoded, sampler.begin([one]))
+            sampler.begin([other])
+            for image, same in zip(found.result(), expected, strict=True):
+                assert np.array_equal(np.asarray(image), same)
 
 
 def test_full_size_unet_in_half_precision() -> None:

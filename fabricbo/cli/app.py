@@ -52,6 +52,14 @@ RayAddress = Annotated[
     str | None, typer.Option("--address", help="Of a Ray cluster: auto, or ray://HOST:PORT.")
 ]
 
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        help="What feedback may hold beyond plain sampling, such as 6GB; in place of what the "
+        "study file says."
+    ),
+]
+
 Log = Annotated[
     list[str] | None,
     typer.Option(
@@ -136,6 +144,7 @@ def run(
     executor: Executor = None,
     workers: WorkerCount = None,
     address: RayAddress = None,
+    max_memory: MaxMemory = None,
     log: Log = None,
     as_json: Json = False,
 ) -> None:
@@ -144,7 +153,7 @@ def run(
     from fabricbo.scoring import Placement
     from fabricbo.study.file import read_study_file
 
-    how = How(executor, workers, address, tuple(log or ()))
+    how = How(executor, workers, address, tuple(log or ()), max_memory)
     run_new(lambda: read_study_file(file), Placement(device, offload), how, as_json=as_json)
 
 
@@ -157,6 +166,7 @@ def resume(
     executor: Executor = None,
     workers: WorkerCount = None,
     address: RayAddress = None,
+    max_memory: MaxMemory = None,
     log: Log = None,
     as_json: Json = False,
 ) -> None:
@@ -164,7 +174,7 @@ def resume(
     from fabricbo.cli.running import How, run_on
     from fabricbo.scoring import Placement
 
-    how = How(executor, workers, address, tuple(log or ()))
+    how = How(executor, workers, address, tuple(log or ()), max_memory)
     run_on(study, storage, Placement(device, offload), how, as_json=as_json)
 
 

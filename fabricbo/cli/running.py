@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 
 import typer
-from pydantic import ValidationError
+from pydantic import ByteSize, TypeAdapter, ValidationError
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fabricbo.cli.answers.answer import command, tell
@@ -49,12 +49,14 @@ class How:
     address: str | None = None
     loggers: tuple[str, ...] = ()
     """Names of those that are told too."""
+    max_memory: str | None = None
+    """What feedback may hold beyond plain sampling, such as `6GB`."""
 
     def in_place_of(self, settings: StudySettings) -> StudySettings:
         """Return the study's own settings, with what the command says.
 
         Raises:
-            SettingsError: no such kind, or no such number.
+            SettingsError: no such kind, number or size.
         """
         said = {"kind": self.kind, "workers": self.count, "address": self.address}
         given = {name: value for name, value in said.items() if value is not None}
@@ -63,11 +65,21 @@ class How:
         whole = settings.model_dump(mode="json")
         whole["executor"] |= given
         whole["loggers"] += [{"name": name} for name in new]
+        if self.max_memory is not None:
+            whole["checkpoint"]["max_memory_gb"] = _gigabytes(self.max_memory)
         try:
             return StudySettings.model_validate(whole)
         except ValidationError as error:
             said_wrong = "; ".join(explain(detail) for detail in error.errors())
             raise SettingsError(said_wrong) from None
+
+
+def _gigabytes(size: str) -> float:
+    """Read a size such as `6GB` or `500 MiB`."""
+    try:
+        return TypeAdapter(ByteSize).validate_python(size) / 1e9
+    except ValidationError:
+        raise SettingsError(f"--max-memory must be a size such as 6GB, got {size!r}") from None
 
 
 def run_new(

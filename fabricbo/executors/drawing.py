@@ -5,9 +5,10 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from fabricbo.protocols import Batching, Drawing, Objective, Sampler
+from fabricbo.protocols import Batching, Deferring, Drawing, Objective, Sampler
 from fabricbo.records import Action, Reference
 from fabricbo.scoring import DrawnWith, evaluate
 
@@ -62,43 +63,85 @@ class Plan:
         return sum(len(seeds) for _, seeds in self.parts)
 
 
+Finish = Callable[[], list[Batch]]
+"""Does what is left to do, once, and returns what was planned."""
+
+
 def draw(sampler: Sampler, action: Action, plan: Plan) -> list[Batch]:
     """Draw what is planned.
 
     Where the device has not enough memory for a batch, it is drawn in two halves, once: each image
     has a random generator of its own, so that the images are the same up to rounding.
     """
-    return [
-        Batch(prompt, seeds, tuple(_draw(sampler, action, prompt, seeds)))
-        for prompt, seeds in plan.parts
-    ]
+    return begin(sampler, action, plan)()
 
 
-def draw_together(
+def begin(sampler: Sampler, action: Action, plan: Plan) -> Finish:
+    """Draw the same, up to what the sampler can leave for later."""
+    begun = [_begin(sampler, action, prompt, seeds) for prompt, seeds in plan.parts]
+
+    def finish() -> list[Batch]:
+        return [
+            Batch(prompt, seeds, tuple(image for images in several for image in images()))
+            for (prompt, seeds), several in zip(plan.parts, begun, strict=True)
+        ]
+
+    return finish
+
+
+def begin_together(
     sampler: Batching, actions: Sequence[Action], plans: Sequence[Plan]
-) -> list[list[Batch]]:
-    """Draw what is planned of several actions, each batch of one with those of the others."""
-    found: list[list[Batch]] = [[] for _ in actions]
+) -> list[Finish]:
+    """Begin what is planned of several actions, each batch of one with those of the others."""
+    found: list[list[Callable[[], Batch]]] = [[] for _ in actions]
     for part in range(max(len(plan.parts) for plan in plans)):
         those = [i for i, plan in enumerate(plans) if part < len(plan.parts)]
         drawings = [Drawing(actions[i], *plans[i].parts[part]) for i in those]
-        for i, images in zip(those, sampler.together(drawings), strict=True):
-            found[i].append(Batch(*plans[i].parts[part], tuple(images)))
-    return found
+        images = cache(_begun(sampler, drawings))
+        for place, i in enumerate(those):
+            found[i].append(partial(_batch_of, images, place, plans[i].parts[part]))
+    return [partial(_all, several) for several in found]
 
 
-def _draw(sampler: Sampler, action: Action, prompt: str, seeds: Sequence[int]) -> list["Image"]:
+def _begun(sampler: Batching, drawings: Sequence[Drawing]) -> Callable[[], list[list["Image"]]]:
+    if isinstance(sampler, Deferring):
+        return sampler.begin(drawings)
+    images = sampler.together(drawings)
+    return lambda: images
+
+
+def _batch_of(
+    images: Callable[[], list[list["Image"]]], place: int, part: tuple[str, tuple[int, ...]]
+) -> Batch:
+    return Batch(*part, tuple(images()[place]))
+
+
+def _all(batches: Sequence[Callable[[], Batch]]) -> list[Batch]:
+    return [batch() for batch in batches]
+
+
+def _begin(
+    sampler: Sampler, action: Action, prompt: str, seeds: Sequence[int]
+) -> list[Callable[[], list["Image"]]]:
+    """Begin a batch, in halves where memory is short."""
     try:
-        return sampler(action, prompt, seeds)
+        return [_begin_one(sampler, Drawing(action, prompt, seeds))]
     except (RuntimeError, MemoryError) as error:
         if len(seeds) == 1 or not is_out_of_memory(error):
             raise
         _log.warning("not enough memory for %d images at once, drawing half as many", len(seeds))
     _free_memory()  # here the failed attempt's frames, and the tensors in them, are gone
     half = (len(seeds) + 1) // 2
-    return [
-        image for part in (seeds[:half], seeds[half:]) for image in sampler(action, prompt, part)
-    ]
+    parts = (seeds[:half], seeds[half:])
+    return [_begin_one(sampler, Drawing(action, prompt, part)) for part in parts]
+
+
+def _begin_one(sampler: Sampler, drawing: Drawing) -> Callable[[], list["Image"]]:
+    if isinstance(sampler, Deferring):
+        finish = sampler.begin([drawing])
+        return lambda: finish()[0]
+    images = sampler(drawing.action, drawing.prompt, drawing.seeds)
+    return lambda: images
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -4,15 +4,17 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from fabricbo.executors.drawing import (
     Batch,
+    Finish,
     Plan,
     Scene,
     all_images,
-    draw,
-    draw_together,
+    begin,
+    begin_together,
     in_batches,
     own_images,
     score_values,
@@ -136,16 +138,7 @@ class Executor(Protocol):
 
 def perform(work: Work, tools: Tools) -> Iterator[Drawn | Scored | Failed]:
     """Draw and score, and report; whatever goes wrong in it is reported, not raised."""
-    began, before = time.monotonic(), _counts(tools.sampler)
-    try:
-        if work.images:
-            batches = in_batches(work.plan, work.images)
-        else:
-            batches = draw(tools.sampler, work.action, work.plan)
-    except _WRONG as error:
-        yield _not_drawn(work, error)
-        return
-    yield from _report(work, tools, batches, _Spent(began, before))
+    yield from perform_all([work], tools)
 
 
 def perform_all(works: Sequence[Work], tools: Tools) -> Iterator[Drawn | Scored | Failed]:
@@ -153,20 +146,106 @@ def perform_all(works: Sequence[Work], tools: Tools) -> Iterator[Drawn | Scored 
 
     Where that fails, each is drawn alone, so that a failure is of the one whose it is.
     """
+    for begun in begin_all(works, tools):
+        finished = finish(begun)
+        if finished.drawn is not None:
+            yield finished.drawn
+        yield score(finished, tools)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Work of which nothing is left to draw, but perhaps to decode."""
+
+    work: Work
+    finish: Finish
+    """Returns the images."""
+    seconds: float
+    """That it took."""
+    environment: Environment | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    failed: Failed | None = None
+    """What went wrong; no error, whose traceback would hold tensors."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Work of which the images are there, or will never be."""
+
+    work: Work
+    batches: Sequence[Batch] = ()
+    seconds: float = 0.0
+    drawn: Drawn | None = None
+    """None where they were there before, or drawing failed."""
+    failed: Failed | None = None
+
+
+def begin_all(works: Sequence[Work], tools: Tools) -> Iterator[Begun]:
+    """Draw, up to what the sampler can leave for later."""
     sampler = tools.sampler
     for group in _groups(works):
-        began, before = time.monotonic(), _counts(tools.sampler)
-        batches = None
+        began, before = time.monotonic(), _counts(sampler)
+        finishes = None
         if len(group) > 1 and isinstance(sampler, Batching):
-            batches = _together(group, sampler)
-        if batches is None:
+            finishes = _together(group, sampler)
+        if finishes is None:
             for work in group:
-                yield from perform(work, tools)
+                yield _begin(work, tools)
             continue
-        share = (time.monotonic() - began) / len(group)
-        for work, own in zip(group, batches, strict=True):
-            yield from _report(work, tools, own, _Spent(time.monotonic() - share, before))
-            before = _counts(tools.sampler)  # what was counted goes with the first
+        seconds = (time.monotonic() - began) / len(group)
+        counts = _counted(sampler, before)
+        for work, rest in zip(group, finishes, strict=True):
+            yield Begun(work, rest, seconds, drawn_with(sampler), counts)
+            counts = dict.fromkeys(counts, 0)  # what was counted goes with the first
+
+
+def _begin(work: Work, tools: Tools) -> Begun:
+    began, before = time.monotonic(), _counts(tools.sampler)
+    try:
+        if work.images:
+            return Begun(work, partial(in_batches, work.plan, work.images), 0.0)
+        rest = begin(tools.sampler, work.action, work.plan)
+    except _WRONG as error:
+        return Begun(work, list, 0.0, failed=_not_drawn(work, error))
+    seconds, counts = time.monotonic() - began, _counted(tools.sampler, before)
+    return Begun(work, rest, seconds, drawn_with(tools.sampler), counts)
+
+
+def finish(begun: Begun) -> Finished:
+    """Do what is left of drawing."""
+    work, began = begun.work, time.monotonic()
+    if begun.failed is not None:
+        return Finished(work, failed=begun.failed)
+    try:
+        batches = begun.finish()
+    except _WRONG as error:
+        return Finished(work, failed=_not_drawn(work, error))
+    seconds = begun.seconds + time.monotonic() - began
+    if work.images:
+        return Finished(work, batches, seconds)
+    drawn = Drawn(work.key, all_images(batches), begun.environment, counts=begun.counts)
+    return Finished(work, batches, seconds, drawn)
+
+
+def score(finished: Finished, tools: Tools) -> Scored | Failed:
+    """Score what was drawn, or was there before."""
+    if finished.failed is not None:
+        return finished.failed
+    work, batches, began = finished.work, finished.batches, time.monotonic()
+
+    def baseline(prompt: str) -> Sequence["Image"]:
+        return work.hand[prompt] if prompt in work.hand else own_images(batches, prompt)
+
+    scene = Scene(work.action, work.references, baseline)
+    reporters = tools.reporters if work.with_reporters else {}
+    try:
+        values = score_values({**tools.objectives, **reporters}, batches, scene)
+    except ObjectiveError as error:
+        return Failed(work.key, str(error))
+    except _WRONG as error:
+        return _not_drawn(work, error)
+    seconds = finished.seconds + time.monotonic() - began
+    return Scored(work.key, values, None if work.images else seconds)
 
 
 def _groups(works: Sequence[Work]) -> list[list[Work]]:
@@ -183,45 +262,14 @@ def _groups(works: Sequence[Work]) -> list[list[Work]]:
     return groups
 
 
-def _together(works: Sequence[Work], sampler: Batching) -> list[list[Batch]] | None:
-    """Draw several in one batch; None where that is not possible."""
+def _together(works: Sequence[Work], sampler: Batching) -> list[Finish] | None:
+    """Begin several in one batch; None where that is not possible."""
     try:
-        return draw_together(sampler, [w.action for w in works], [w.plan for w in works])
+        return begin_together(sampler, [w.action for w in works], [w.plan for w in works])
     except _WRONG as error:
         said = (len(works), type(error).__name__, error)
         _log.warning("%d trials cannot be drawn together, each is drawn alone: %s: %s", *said)
         return None
-
-
-@dataclass(frozen=True)
-class _Spent:
-    began: float
-    counts: Mapping[str, int]
-    """Of the sampler before it drew."""
-
-
-def _report(
-    work: Work, tools: Tools, batches: Sequence[Batch], spent: _Spent
-) -> Iterator[Drawn | Scored | Failed]:
-    """Report images that were drawn, or were there before, and score them."""
-    if not work.images:
-        counts = {n: c - spent.counts[n] for n, c in _counts(tools.sampler).items()}
-        with_ = drawn_with(tools.sampler)
-        yield Drawn(work.key, all_images(batches), with_, counts=counts)
-
-    def baseline(prompt: str) -> Sequence["Image"]:
-        return work.hand[prompt] if prompt in work.hand else own_images(batches, prompt)
-
-    scene = Scene(work.action, work.references, baseline)
-    reporters = tools.reporters if work.with_reporters else {}
-    try:
-        values = score_values({**tools.objectives, **reporters}, batches, scene)
-    except ObjectiveError as error:
-        yield Failed(work.key, str(error))
-    except _WRONG as error:
-        yield _not_drawn(work, error)
-    else:
-        yield Scored(work.key, values, None if work.images else time.monotonic() - spent.began)
 
 
 _WRONG = (RuntimeError, ValueError, MemoryError)
@@ -239,3 +287,7 @@ def drawn_with(sampler: Sampler) -> Environment | None:
 
 def _counts(sampler: Sampler) -> Mapping[str, int]:
     return dict(sampler.counts) if isinstance(sampler, Counting) else {}
+
+
+def _counted(sampler: Sampler, before: Mapping[str, int]) -> Mapping[str, int]:
+    return {name: count - before[name] for name, count in _counts(sampler).items()}

@@ -4,10 +4,16 @@ from fabricbo.torchvision_compat import ensure_importable
 
 ensure_importable()  # before anything imports diffusers
 
-from fabricbo.sampler.checkpoints import Checkpoint, hand_settings, load_pipeline  # noqa: E402
+from fabricbo.sampler.checkpoints import (  # noqa: E402
+    Checkpoint,
+    hand_settings,
+    load_pipeline,
+    load_preview_decoder,
+)
 from fabricbo.sampler.features import FeatureCache  # noqa: E402
 from fabricbo.sampler.feedback import feedback, guided_noise, shared_feedback  # noqa: E402
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share  # noqa: E402
+from fabricbo.sampler.previews import Preview, Previews  # noqa: E402
 from fabricbo.sampler.sampler import FabricSampler, SamplerOptions  # noqa: E402
 
 __all__ = [
@@ -15,6 +21,8 @@ __all__ = [
     "FabricSampler",
     "FeatureCache",
     "FeedbackInputs",
+    "Preview",
+    "Previews",
     "ReferenceLatent",
     "SamplerOptions",
     "Share",
@@ -22,5 +30,6 @@ __all__ = [
     "guided_noise",
     "hand_settings",
     "load_pipeline",
+    "load_preview_decoder",
     "shared_feedback",
 ]

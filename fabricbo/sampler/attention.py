@@ -76,9 +76,14 @@ def best_form(query: Float[Tensor, "batch heads tokens channels"]) -> Form:
     `python -m experiments.bench_attention` decided (docs/performance.md). CUDA's fastest kernel for
     half precision takes no bias on the logits, which speaks for `widened`; not measured.
     """
-    if query.device.type == "cuda" and query.dtype in (torch.float16, torch.bfloat16):
+    return form_for(query.device, query.dtype, query.shape[0])
+
+
+def form_for(device: torch.device, dtype: torch.dtype, rows: int) -> Form:
+    """Return the same for queries that are not there yet."""
+    if device.type == "cuda" and dtype in (torch.float16, torch.bfloat16):
         return "widened"
-    return "merged" if query.device.type == "cpu" and query.shape[0] > 1 else "masked"
+    return "merged" if device.type == "cpu" and rows > 1 else "masked"
 
 
 def _bias(

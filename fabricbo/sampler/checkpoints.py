@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 
 from fabricbo.demo import checkpoint_folder
+from fabricbo.sampler.compiling import check_compiler, compile_blocks
 from fabricbo.sampler.lora import needs_other_names, read_lora
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -27,6 +28,7 @@ _PIPELINES: dict[str, dict[str, Any]] = {
 }
 """What is loaded, by the name in `model_index.json`, and what it is loaded with."""
 _XL_HAND: Mapping[str, float] = {"feedback_end": 0.5}
+PIPELINE_NAMES = frozenset(_PIPELINES)
 _ONLY_IN_XL = "conditioner.embedders.1.model."
 """The second text encoder in a single file of SDXL."""
 
@@ -36,7 +38,8 @@ class Checkpoint:
     """Which network to load, and where it goes.
 
     Raises:
-        ValueError: no such file or folder, a format that is not read, or a device not present.
+        ValueError: no such file or folder, a format that is not read, a device not present, or
+            nothing there that compiles.
     """
 
     name: str = "demo"
@@ -53,6 +56,8 @@ class Checkpoint:
     device: Device = "auto"
     precision: Precision = "auto"
     """Of parameters and activations; `auto`: float16 on a CUDA device, float32 elsewhere."""
+    compile: bool = False
+    """Whether the blocks of the U-Net are compiled: the same images up to rounding."""
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -69,6 +74,8 @@ class Checkpoint:
             raise ValueError(f"precision must be one of {known}, got {self.precision!r}")
         if self.device not in ("auto", "cpu") and self.device != _best_device():
             raise ValueError(f"device {self.device} is not present; auto takes {_best_device()}")
+        if self.compile:
+            check_compiler(_best_device() if self.device == "auto" else self.device)
 
 
 def load_pipeline(checkpoint: Checkpoint) -> Any:
@@ -89,7 +96,40 @@ def load_pipeline(checkpoint: Checkpoint) -> Any:
     if checkpoint.clip_skip:
         _skip_layers(pipeline, checkpoint.clip_skip)
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(device)
+    pipeline = pipeline.to(device)
+    if checkpoint.compile:
+        compile_blocks(pipeline.unet)
+    return pipeline
+
+
+def load_preview_decoder(name: str, pipeline: Any) -> Any:
+    """Load a small distilled decoder (diffusers' `AutoencoderTiny`) beside a pipeline.
+
+    Args:
+        name: a folder, or a hub id; only safetensors are read.
+        pipeline: whose device and precision it gets.
+
+    Raises:
+        FileNotFoundError: a hub id whose files are neither in the cache nor reachable.
+        ValueError: it is no such decoder, or damaged.
+    """
+    from diffusers import AutoencoderTiny
+
+    folder = Path(name).expanduser()
+    source = str(folder) if folder.is_dir() else name
+    with _explained(f"preview decoder {name} cannot be loaded as an AutoencoderTiny"):
+        try:
+            kind = AutoencoderTiny.load_config(source).get("_class_name")
+            if kind != "AutoencoderTiny":
+                raise ValueError(f"it describes a network of class {kind}")
+            decoder = AutoencoderTiny.from_pretrained(
+                source, use_safetensors=True, dtype=pipeline.unet.dtype
+            )
+        except OSError as error:
+            if folder.is_dir():
+                raise
+            raise FileNotFoundError(_not_found(f"preview decoder {name!r}", error)) from error
+    return decoder.to(pipeline.device).eval()
 
 
 def _dtype(precision: Precision, device: str) -> torch.dtype:

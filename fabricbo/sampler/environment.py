@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from fabricbo.protocols import Environment
+from fabricbo.sampler.compiling import is_compiled
 
 PACKAGES = ("fabricbo", "torch", "diffusers", "transformers", "peft", "numpy", "pillow")
 
@@ -19,6 +20,7 @@ def environment_of(pipeline: Any) -> Environment:
     are loaded, LoRA and precision included: equal wherever the files came from.
     """
     unet = pipeline.unet
+    compiled = {"compiled": True} if is_compiled(unet) else {}
     scheduler = {k: v for k, v in pipeline.scheduler.config.items() if not k.startswith("_")}
     return {
         "weights": _digest(pipeline),
@@ -26,6 +28,7 @@ def environment_of(pipeline: Any) -> Environment:
         "scheduler_options": {name: _plain(value) for name, value in sorted(scheduler.items())},
         "dtype": str(unet.dtype).removeprefix("torch."),
         "device": _device_name(unet.device),
+        **compiled,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: found for name in PACKAGES if (found := _version(name))},

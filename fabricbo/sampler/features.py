@@ -72,8 +72,8 @@ class FeatureCache:
             ValueError: a budget is negative.
         """
         for given in (budget, host_budget):
-            if given is not None and given < 0:
-                raise ValueError(f"the cache budget must be at least 0 bytes, got {given}")
+            if given is not None:
+                _check_budget(given)
         self._device = _Tier(budget)
         self._host = _Tier(host_budget)
         self._place = torch.device("cpu")
@@ -82,6 +82,16 @@ class FeatureCache:
         self._new: set[FeatureKey] = set()
         """Those that nobody has asked for yet."""
         self.use = CacheUse()
+
+    def resize(self, budget: int) -> None:
+        """Have another budget on the device from now on; what is above it leaves, oldest first.
+
+        Raises:
+            ValueError: it is negative.
+        """
+        _check_budget(budget)
+        self._device.budget = budget
+        self._move_to_host(self._device.trim(0, self._place))
 
     def begin_run(self) -> None:
         """Say that another run of denoising steps begins."""
@@ -137,13 +147,20 @@ class FeatureCache:
 
     def _keep(self, key: FeatureKey, features: Features) -> None:
         self._place = _tensors(features)[0].device
-        dropped = self._device.keep(key, features, self._run, self._place)
+        self._move_to_host(self._device.keep(key, features, self._run, self._place))
+
+    def _move_to_host(self, dropped: Sequence[tuple[FeatureKey, Features]]) -> None:
         if not _has_host(self._place):
             return
         host = torch.device("cpu")
         for out, what in dropped:
             if self._host.has_room(size_of(what), self._run, host):
                 self._host.keep(out, _to_host(what), self._run, host)
+
+
+def _check_budget(given: int) -> None:
+    if given < 0:
+        raise ValueError(f"the cache budget must be at least 0 bytes, got {given}")
 
 
 @dataclass
@@ -187,15 +204,21 @@ class _Tier:
         self, key: FeatureKey, features: Features, run: int, device: torch.device
     ) -> list[tuple[FeatureKey, Features]]:
         """Keep it, and return what is not kept any more: others, or itself."""
-        size, dropped = size_of(features), []
+        size = size_of(features)
         if not self.has_room(size, run, device):
             return [(key, features)]
-        while self.bytes + size > self.allowed(device):
+        dropped = self.trim(size, device)
+        self.entries[key] = _Entry(features, size, run)
+        self.bytes += size
+        return dropped
+
+    def trim(self, more: int, device: torch.device) -> list[tuple[FeatureKey, Features]]:
+        """Drop the least recently used until there is room for so many more bytes; return them."""
+        dropped = []
+        while self.entries and self.bytes + more > self.allowed(device):
             oldest, entry = self.entries.popitem(last=False)
             self.bytes -= entry.size
             dropped.append((oldest, entry.features))
-        self.entries[key] = _Entry(features, size, run)
-        self.bytes += size
         return dropped
 
 

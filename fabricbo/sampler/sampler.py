@@ -1,9 +1,11 @@
 """`FabricSampler`: an action, a prompt and seeds become images."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import signature
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -15,12 +17,15 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from fabricbo.protocols import Drawing, Environment
 from fabricbo.records import Action, FabricParams
+from fabricbo.sampler.decoding import Undecoded, can_decode
 from fabricbo.sampler.environment import environment_of
 from fabricbo.sampler.features import FeatureCache
 from fabricbo.sampler.feedback import check_levels, check_unet, shared_feedback
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share
+from fabricbo.sampler.memory import Ask, MemoryPlan, Wish, feature_sizes, plan_within
 from fabricbo.sampler.merging import MOST
 from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
+from fabricbo.sampler.previews import Previews, check_decoder, previewing
 from fabricbo.sampler.prompts import drop_words
 from fabricbo.sampler.references import ReferenceEncoder, ReferenceFit
 
@@ -36,7 +41,7 @@ class SamplerOptions:
 
     Raises:
         ValueError: a size that is not a positive multiple of 8, no image at once, a stride below
-            1, too large a share, or an unknown choice.
+            1, too large a share, no memory, or an unknown choice.
     """
 
     negative_prompt: str = ""
@@ -66,6 +71,10 @@ class SamplerOptions:
     """References go through the U-Net at every so many-th denoising step, and what that gives
     serves until the next: less memory, less time while they are new, other images. 1: at each, as
     in the paper."""
+    max_memory: int | None = None
+    """Bytes that feedback may hold on the device beyond plain sampling, above 0 (see
+    `fabricbo.sampler.memory`); None: no bound. Budget of features, `lean` and `images_at_once`
+    follow from it, where they are not given."""
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
@@ -80,6 +89,8 @@ class SamplerOptions:
             raise ValueError(f"images_at_once must be at least 1, got {self.images_at_once}")
         if self.reference_stride < 1:
             raise ValueError(f"reference_stride must be at least 1, got {self.reference_stride}")
+        if self.max_memory is not None and self.max_memory < 1:
+            raise ValueError(f"max_memory must be above 0 bytes, got {self.max_memory}")
         if not 0 <= self.merge_tokens <= MOST:
             raise ValueError(f"merge_tokens must be between 0 and {MOST}, got {self.merge_tokens}")
 
@@ -92,23 +103,35 @@ class FabricSampler:
     a batch, up to rounding; the same call gives the same images bit for bit on one machine.
     """
 
-    def __init__(self, pipeline: Any, options: SamplerOptions | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Any,
+        options: SamplerOptions | None = None,
+        *,
+        previews: Previews | None = None,
+    ) -> None:
         """Wrap a pipeline.
 
         Args:
             pipeline: diffusers' `StableDiffusionPipeline`, or one that takes the same arguments.
             options: what is common to all images.
+            previews: who is shown images while they are drawn; None: nobody.
 
         Raises:
-            ValueError: the U-Net needs added conditions of a kind that this version does not give,
-                or has no self-attention at one of the levels.
+            ValueError: the previews' decoder is for other latents, or the U-Net needs added
+                conditions of a kind that this version does not give, or has no self-attention at
+                one of the levels.
         """
         check_unet(pipeline.unet)
+        if previews is not None:
+            check_decoder(previews.decoder, pipeline)
+        self.previews = previews
         if options is not None and options.feedback_levels is not None:
             check_levels(pipeline.unet, options.feedback_levels)
         self.pipeline = pipeline
         self.options = options or SamplerOptions()
         self.cache = FeatureCache(self.options.cache_bytes, self.options.host_cache_bytes)
+        self._vae_lock = Lock()
         self._encoder = ReferenceEncoder(pipeline.vae, self.options.reference_fit)
 
     @cached_property
@@ -163,25 +186,98 @@ class FabricSampler:
         Raises:
             ValueError: they differ in these, or as for a single one.
         """
+        parts = self._in_batches(drawings, on_step, "pil")
+        return _each(drawings, [image for part in parts for image in part])
+
+    @torch.no_grad()
+    def begin(
+        self, drawings: Sequence[Drawing], *, on_step: StepCallback | None = None
+    ) -> Callable[[], list[list[Image.Image]]]:
+        """Draw as `together` does, up to decoding, which another thread can do meanwhile.
+
+        Args:
+            drawings: as for `together`.
+            on_step: as for `together`.
+
+        Returns:
+            What decodes and returns the images; they are those of `together`.
+
+        Raises:
+            ValueError: as for `together`.
+        """
+        if not can_decode(self.pipeline):
+            images = self.together(drawings, on_step=on_step)
+            return lambda: images
+        latents = self._in_batches(drawings, on_step, "latent")
+        undecoded = Undecoded.of(self.pipeline, latents, self._vae_lock)
+        return lambda: _each(drawings, undecoded.images())
+
+    def _in_batches(
+        self, drawings: Sequence[Drawing], on_step: StepCallback | None, kind: str
+    ) -> list[Any]:
+        """Return what the pipeline makes of each batch: a list of images, or latents."""
         if drawings[0].action.params.rescale:
             check_rescale(self.pipeline)
-        batches = _batches(drawings, self.options.images_at_once)
-        images = iter(
-            [
-                image
-                for number, batch in enumerate(batches)
-                for image in self._draw(batch, _part_of(on_step, number, len(batches)))
-            ]
-        )
-        return [[next(images) for _ in drawing.seeds] for drawing in drawings]
+        lean, images_at_once = self._plan(drawings)
+        batches = _batches(drawings, images_at_once)
+        calls = [_part_of(on_step, number, len(batches)) for number in range(len(batches))]
+        return [
+            self._draw(batch, call, kind, lean=lean)
+            for batch, call in zip(batches, calls, strict=True)
+        ]
 
-    def _draw(self, drawings: Sequence[Drawing], on_step: StepCallback | None) -> list[Image.Image]:
+    def check_memory(self, liked: int, disliked: int) -> None:
+        """Check that so many references can be given within `max_memory`, few images at once.
+
+        Raises:
+            ValueError: they cannot; says the least that is needed.
+        """
+        if self.options.max_memory is not None:
+            images = self.options.images_at_once or 1
+            self._planned(self.options.max_memory, [Ask(images, liked, disliked)], 0)
+
+    def _plan(self, drawings: Sequence[Drawing]) -> tuple[bool, int | None]:
+        """Return `lean` and `images_at_once`; from now on the cache keeps to `max_memory`."""
+        if self.options.max_memory is None:
+            return self.options.lean, self.options.images_at_once
+        actions = [drawing.action for drawing in drawings]
+        met = {reference.id for one in actions for reference in (*one.liked, *one.disliked)}
+        asks = [
+            Ask(len(_asked(drawing)), len(drawing.action.liked), len(drawing.action.disliked))
+            for drawing in drawings
+        ]
+        steps = actions[0].params.denoising_steps
+        features = len(met) * math.ceil(steps / self.options.reference_stride)
+        plan = self._planned(self.options.max_memory, asks, features)
+        self.cache.resize(plan.cache_bytes)
+        return plan.lean, plan.images_at_once
+
+    def _planned(self, bound: int, asks: Sequence[Ask], features: int) -> MemoryPlan:
+        options, scale = self.options, self.pipeline.vae_scale_factor
+        width, height = self.size
+        latent_size = height // scale, width // scale
+        levels, merge = options.feedback_levels, options.merge_tokens
+        sizes = feature_sizes(self.pipeline.unet, latent_size, levels, merge)
+        wish = Wish(options.cache_bytes, options.lean, options.images_at_once)
+        return plan_within(bound, sizes, asks, features, wish)
+
+    def _draw(
+        self, drawings: Sequence[Drawing], on_step: StepCallback | None, kind: str, *, lean: bool
+    ) -> Any:
         """Draw in one batch."""
         prompts = [prompt for drawing in drawings for prompt in _prompts(drawing)]
         seeds = [seed for drawing in drawings for seed in drawing.seeds]
         negative = self.options.negative_prompt
-        shares = [Share(len(d.seeds), d.action.params, self._inputs(d.action)) for d in drawings]
-        with shared_feedback(self.pipeline.unet, self.pipeline.scheduler, shares):
+        inputs = [self._inputs(drawing.action, lean=lean) for drawing in drawings]
+        shares = [
+            Share(len(drawing.seeds), drawing.action.params, given)
+            for drawing, given in zip(drawings, inputs, strict=True)
+        ]
+        guidance = drawings[0].action.params.guidance_scale
+        with (
+            shared_feedback(self.pipeline.unet, self.pipeline.scheduler, shares),
+            previewing(self.pipeline, self.previews, guidance),
+        ):
             output = self.pipeline(
                 prompt=prompts,
                 negative_prompt=[negative] * len(prompts) if negative else None,
@@ -190,15 +286,17 @@ class FabricSampler:
                 generator=[torch.Generator().manual_seed(seed) for seed in seeds],
                 **_pipeline_settings(drawings[0].action.params),
                 callback_on_step_end=_step_callback(on_step),
+                output_type=kind,
             )
-        return list(output.images)
+        return output.images
 
     def embed(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """Return what images look like from afar: VAE latents averaged over 4 x 4 tiles, `n x d`.
 
         For telling which references are alike where no better embedding is at hand.
         """
-        latents = torch.cat([self._encoder.latents(image, *self.size) for image in images])
+        with self._vae_lock:
+            latents = torch.cat([self._encoder.latents(image, *self.size) for image in images])
         tiles: npt.NDArray[np.float32]
         tiles = adaptive_avg_pool2d(latents.float(), 4).flatten(1).cpu().numpy()
         return tiles
@@ -211,19 +309,22 @@ class FabricSampler:
         scale = self.pipeline.vae_scale_factor
         return self.options.width or columns * scale, self.options.height or rows * scale
 
-    def _inputs(self, action: Action) -> FeedbackInputs:
-        width, height = self.size
+    def _inputs(self, action: Action, *, lean: bool) -> FeedbackInputs:
+        with self._vae_lock:
+            liked, disliked = (
+                self._encoder(those, *self.size) for those in (action.liked, action.disliked)
+            )
         return FeedbackInputs(
             null_embeds=self.null_embeds,
-            liked=_with_strengths(self._encoder(action.liked, width, height), action),
-            disliked=_with_strengths(self._encoder(action.disliked, width, height), action),
+            liked=_with_strengths(liked, action),
+            disliked=_with_strengths(disliked, action),
             noise=_NOISES[self.options.reference_noise],
             cache=self.cache,
             null_added=self.null_added,
             levels=None
             if self.options.feedback_levels is None
             else frozenset(self.options.feedback_levels),
-            lean=self.options.lean,
+            lean=lean,
             merge=self.options.merge_tokens,
             stride=self.options.reference_stride,
         )
@@ -255,6 +356,12 @@ def _with_strengths(
     references: tuple[ReferenceLatent, ...], action: Action
 ) -> tuple[ReferenceLatent, ...]:
     return tuple(replace(r, strength=action.strengths.get(r.id, 1.0)) for r in references)
+
+
+def _each(drawings: Sequence[Drawing], images: Sequence[Image.Image]) -> list[list[Image.Image]]:
+    """Return the images of each drawing."""
+    left = iter(images)
+    return [[next(left) for _ in drawing.seeds] for drawing in drawings]
 
 
 def _batches(drawings: Sequence[Drawing], most: int | None) -> list[list[Drawing]]:

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fabricbo.sampler.attention import Form, ReferenceTokens, weighted_attention
+from fabricbo.sampler.compiling import is_compiled, left_out
 from fabricbo.sampler.merging import merge_alike
 
 Hidden = Float[Tensor, "1 _ _"]
@@ -158,9 +159,10 @@ def patched(
     layers = _self_attentions(unet)
     patch = UNetPatch([one for one in layers if levels is None or one.level in levels])
     originals = [layer.attention.processor for layer in patch.layers]
+    kind = left_out(_FeedbackProcessor) if is_compiled(unet) else _FeedbackProcessor
     try:
         for index, (layer, original) in enumerate(zip(patch.layers, originals, strict=True)):
-            layer.attention.set_processor(_FeedbackProcessor(patch, index, original))
+            layer.attention.set_processor(kind(patch, index, original))
         yield patch
     finally:
         for layer, original in zip(patch.layers, originals, strict=True):
@@ -178,6 +180,14 @@ class _Layer:
 def levels_of(unet: UNet2DConditionModel) -> frozenset[int]:
     """Return the levels that have self-attentions."""
     return frozenset(layer.level for layer in _self_attentions(unet))
+
+
+def self_attentions(
+    unet: UNet2DConditionModel, levels: Collection[int] | None = None
+) -> list[tuple[Any, int]]:
+    """Return the self-attentions that `patched` opens (diffusers' `Attention`), with levels."""
+    layers = _self_attentions(unet)
+    return [(one.attention, one.level) for one in layers if levels is None or one.level in levels]
 
 
 def _self_attentions(unet: UNet2DConditionModel) -> list[_Layer]:

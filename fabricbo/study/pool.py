@@ -48,6 +48,16 @@ def _reference(file: Path, role: Role) -> Reference:
     return Reference(pixel_hash(image), file.stem, image, role)
 
 
+def most_references(settings: StudySettings) -> tuple[int, int]:
+    """Return how many references an action can like and dislike, whatever the search does."""
+    liked, disliked = settings.space.max_liked, settings.space.max_disliked
+    folder = settings.pool.folder
+    if settings.pool.grows or (folder is not None and not folder.is_dir()):
+        return liked, disliked
+    there = 0 if folder is None else sum(len(_images(folder / name)) for name in _SUBFOLDERS)
+    return min(liked, there), min(disliked, max(0, there - liked))
+
+
 def check_pool(settings: StudySettings, pool: Sequence[Reference]) -> None:
     """Check that settings and pool fit.
 

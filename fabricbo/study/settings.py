@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
+    SerializerFunctionWrapHandler,
     Strict,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -30,6 +32,11 @@ from fabricbo.study.space_settings import SpaceSettings
 
 File = Annotated[Path, Strict(False)]
 """A path; in a file it is text."""
+
+
+_UNSAID = frozenset({"max_memory_gb", "compile", "preview_decoder"})
+"""Of a checkpoint: what is kept and told only where it is set, so that a study without it is stored
+as it was before there was such a setting."""
 
 
 class CheckpointSettings(CheckedSettings):
@@ -52,6 +59,9 @@ class CheckpointSettings(CheckedSettings):
     images_at_once: int | None = Field(default=None, ge=1, le=1024)
     """How many images go through the U-Net in one call; fewer need less memory. None: all of a
     trial."""
+    max_memory_gb: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Gigabytes that feedback may hold on the device beyond plain sampling: `cache_gb`, `lean` and
+    `images_at_once` follow from it, where they are not given. None: no bound."""
     lean: bool = False
     """Whether references are attended to one after the other: less memory, more time, the same
     images up to rounding."""
@@ -64,6 +74,12 @@ class CheckpointSettings(CheckedSettings):
     reference_stride: int = Field(default=1, ge=1, le=1000)
     """References go through the U-Net at every so many-th denoising step, and what that gives
     serves until the next: less memory, less time while they are new, other images."""
+    compile: bool = False
+    """Whether the blocks of the U-Net are compiled (`torch.compile`): the same images up to
+    rounding, after a minute or more of compiling in each process."""
+    preview_decoder: str | None = None
+    """A folder, or a hub id, of an `AutoencoderTiny`: while a trial is drawn, `preview.jpg` in the
+    study's folder shows what its images are going to look like."""
     width: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
     """Pixels; the checkpoint's own size unless given."""
     height: Annotated[int, Field(gt=0, multiple_of=8)] | None = None
@@ -73,6 +89,13 @@ class CheckpointSettings(CheckedSettings):
     code."""
     reference_fit: Literal["stretch", "crop"] = "stretch"
     """How a reference of another shape is made to fit."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_off(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        off = {
+            name for name in _UNSAID if getattr(self, name) == type(self).model_fields[name].default
+        }
+        return {name: value for name, value in dump(self).items() if name not in off}
 
 
 class LoggerSettings(NamedSettings):
