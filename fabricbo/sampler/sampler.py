@@ -17,7 +17,7 @@ from fabricbo.protocols import Drawing, Environment
 from fabricbo.records import Action, FabricParams
 from fabricbo.sampler.environment import environment_of
 from fabricbo.sampler.features import FeatureCache
-from fabricbo.sampler.feedback import check_levels, check_unet, shared_feedback
+from fabricbo.sampler.feedback import check_levels, check_network, shared_feedback
 from fabricbo.sampler.inputs import FeedbackInputs, Share
 from fabricbo.sampler.merging import MOST
 from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
@@ -97,7 +97,7 @@ class FabricSampler:
             ValueError: the U-Net needs added conditions of a kind that this version does not give,
                 or has no self-attention at one of the levels.
         """
-        check_unet(pipeline.unet)
+        check_network(pipeline.unet)
         if options is not None and options.feedback_levels is not None:
             check_levels(pipeline.unet, options.feedback_levels)
         self.pipeline = pipeline

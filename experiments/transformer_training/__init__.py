@@ -1,0 +1,1 @@
+"""Small diffusion transformers on the demo's drawings, for `experiments.transformer_feedback`."""
