@@ -1,1 +1,1 @@
-"""Small diffusion transformers on the demo's drawings, for `experiments.transformer_feedback`."""
+"""Small diffusion transformers that draw shapes, for `experiments.transformer_feedback`."""

@@ -8,12 +8,12 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from experiments.demo_training.diffusion import TEXT_WIDTH, new_scheduler
+from experiments.demo_training.diffusion import new_scheduler
 from experiments.demo_training.loop import Recipe, noise_like, train
-from experiments.transformer_training.captioned import Captioned
+from experiments.transformer_training.shapes import SIZE, TEXT_CHANNELS, batch
 
-LATENT_CHANNELS = 32
-HEADS, HEAD_CHANNELS, LAYERS = 4, 32, 6
+HEADS, HEAD_CHANNELS, LAYERS = 4, 16, 4
+ROWS = 32
 Loss = Callable[[nn.Module, Tensor, tuple[Tensor, Tensor], Generator], Tensor]
 
 
@@ -22,17 +22,17 @@ def new_sd3() -> nn.Module:
     from diffusers import SD3Transformer2DModel
 
     return SD3Transformer2DModel(
-        sample_size=8,
-        patch_size=1,
-        in_channels=LATENT_CHANNELS,
-        out_channels=LATENT_CHANNELS,
+        sample_size=SIZE,
+        patch_size=2,
+        in_channels=3,
+        out_channels=3,
         num_layers=LAYERS,
         attention_head_dim=HEAD_CHANNELS,
         num_attention_heads=HEADS,
-        joint_attention_dim=TEXT_WIDTH,
+        joint_attention_dim=TEXT_CHANNELS,
         caption_projection_dim=HEADS * HEAD_CHANNELS,
-        pooled_projection_dim=TEXT_WIDTH,
-        pos_embed_max_size=8,
+        pooled_projection_dim=TEXT_CHANNELS,
+        pos_embed_max_size=SIZE // 2,
         qk_norm="rms_norm",
     )
 
@@ -42,15 +42,15 @@ def new_pixart() -> nn.Module:
     from diffusers import PixArtTransformer2DModel
 
     return PixArtTransformer2DModel(
-        sample_size=8,
-        patch_size=1,
-        in_channels=LATENT_CHANNELS,
-        out_channels=LATENT_CHANNELS,
+        sample_size=SIZE,
+        patch_size=2,
+        in_channels=3,
+        out_channels=3,
         num_layers=LAYERS,
         attention_head_dim=HEAD_CHANNELS,
         num_attention_heads=HEADS,
         cross_attention_dim=HEADS * HEAD_CHANNELS,
-        caption_channels=TEXT_WIDTH,
+        caption_channels=TEXT_CHANNELS,
     )
 
 
@@ -99,17 +99,15 @@ def new_network(kind: str) -> nn.Module:
         return _quiet_start(NEW[kind]())
 
 
-def train_network(
-    kind: str, data: Captioned, folder: Path, minutes: float, batch: int = 32
-) -> nn.Module:
+def train_network(kind: str, folder: Path, minutes: float) -> nn.Module:
     """Learn, or go on learning where the folder's last checkpoint was."""
 
     def loss(generator: Generator) -> Tensor:
-        clean, text = data.batch(batch, generator)
+        clean, text = batch(ROWS, generator)
         return LOSSES[kind](network, clean, text, generator)
 
     network = new_network(kind)
-    return train(network, loss, Recipe(kind, minutes, learning_rate=1e-3, ema=0.995), folder)
+    return train(network, loss, Recipe(kind, minutes, learning_rate=2e-3, ema=0.99), folder)
 
 
 def trained_network(kind: str, folder: Path) -> nn.Module:
@@ -120,24 +118,19 @@ def trained_network(kind: str, folder: Path) -> nn.Module:
     return network.eval()
 
 
-def assemble(kind: str, network: nn.Module, vae: Any) -> Any:
-    """Put transformer and autoencoder together as a pipeline that is given embeddings."""
+def assemble(kind: str, network: nn.Module) -> Any:
+    """Make a pipeline that is given embeddings; its latents are the pictures."""
     import diffusers
 
+    parts = ("vae", "text_encoder", "tokenizer")
     if kind == "sd3":
-        pipeline = diffusers.StableDiffusion3Pipeline(
-            transformer=network,
-            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
-            vae=vae,
-            **dict.fromkeys(
-                ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2"), None
-            ),
-            text_encoder_3=None,
-            tokenizer_3=None,
-        )
+        more = ("text_encoder_2", "tokenizer_2", "text_encoder_3", "tokenizer_3")
+        scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
+        nothing = dict.fromkeys((*parts, *more))
+        pipeline = diffusers.StableDiffusion3Pipeline(network, scheduler, **nothing)
     else:
         pipeline = diffusers.PixArtSigmaPipeline(
-            transformer=network, scheduler=new_scheduler(), vae=vae, text_encoder=None, tokenizer=None
+            transformer=network, scheduler=new_scheduler(), **dict.fromkeys(parts)
         )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
