@@ -245,7 +245,9 @@ def test_what_goes_with_the_empty_prompt_is_needed(case: Case) -> None:
 
 def test_skip_layer_guidance_is_refused() -> None:
     case = sd3()
-    skipping = replace(case, call={**case.call, "skip_guidance_layers": [1], "skip_layer_guidance_stop": 0.6})
+    skipping = replace(
+        case, call={**case.call, "skip_guidance_layers": [1], "skip_layer_guidance_stop": 0.6}
+    )
     with pytest.raises(ValueError, match="skip-layer guidance"):
         ours(skipping, 0.9, inputs_of(case))
 

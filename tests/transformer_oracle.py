@@ -18,7 +18,12 @@ class _Attention:
         self._state = state
 
     def __call__(
-        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Any = None, *_: Any, **__: Any
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Any = None,
+        *_: Any,
+        **__: Any,
     ) -> Any:
         text = encoder_hidden_states
         if self._state.reading is not None:

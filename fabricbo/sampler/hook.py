@@ -1,4 +1,4 @@
-"""What each pass of a pipeline through its network gets: which references, for which rows, how strongly."""
+"""What each pass of a network gets: which references, for which rows, how strongly."""
 
 import json
 from collections.abc import Sequence

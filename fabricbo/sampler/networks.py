@@ -7,13 +7,13 @@ second one of the image alone in some blocks.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from diffusers import PixArtTransformer2DModel, SD3Transformer2DModel, UNet2DConditionModel
 from diffusers.models.attention_processor import JointAttnProcessor2_0
 from torch import Tensor
 
-Network = UNet2DConditionModel | PixArtTransformer2DModel | SD3Transformer2DModel
+Network: TypeAlias = UNet2DConditionModel | PixArtTransformer2DModel | SD3Transformer2DModel
 """What predicts the noise."""
 
 _NULL_ADDED = {"pixart": "encoder_attention_mask", "sd3": "pooled_projections"}
@@ -53,23 +53,18 @@ def asked(network: Network, args: Sequence[Any], kwargs: Mapping[str, Any]) -> t
         sample = args[0] if args else kwargs["sample"]
         return sample.shape[0], args[1] if len(args) > 1 else kwargs["timestep"]
     sample = args[0] if args else kwargs["hidden_states"]
-    return sample.shape[0], kwargs["timestep"].flatten()[0]  # their pipelines repeat it for each row
+    # Their pipelines repeat it for each row.
+    return sample.shape[0], kwargs["timestep"].flatten()[0]
 
 
-def call(
-    network: Network, noised: Tensor, timesteps: Any, embeds: Tensor, conditions: Mapping[str, Any]
-) -> None:
-    """Run a network, whatever its arguments are called; what it predicts is not wanted."""
-    if is_transformer(network):
-        network(
-            hidden_states=noised,
-            timestep=timesteps,
-            encoder_hidden_states=embeds,
-            return_dict=False,
-            **conditions,
-        )
-    else:
-        network(noised, timesteps, embeds, return_dict=False, **conditions)
+def call(network: Network, noised: Tensor, timesteps: Any, given: Mapping[str, Any]) -> None:
+    """Run a network for what its attentions see; what it predicts is not wanted.
+
+    Args:
+        given: the prompt's embedding as `encoder_hidden_states`, and what goes with it.
+    """
+    name = "hidden_states" if is_transformer(network) else "sample"
+    network(**{name: noised}, timestep=timesteps, return_dict=False, **given)
 
 
 def check_known(network: Any, null_added: Mapping[str, Tensor] | None = None) -> None:
@@ -105,7 +100,9 @@ def _check_transformer(transformer: Any, null_added: Mapping[str, Tensor] | None
     processors = [attention.processor for attention in transformer_attentions(transformer)]
     if joint and any(type(one) is not JointAttnProcessor2_0 for one in processors):
         names = sorted({type(one).__name__ for one in processors})
-        raise ValueError(f"feedback needs the attention of Stable Diffusion 3 as it is, got {names}")
+        raise ValueError(
+            f"feedback needs Stable Diffusion 3's own attention, got {names}"
+        )
     wanted = _NULL_ADDED["sd3" if joint else "pixart"]
     if null_added is not None and wanted not in null_added:
         raise ValueError(f"this transformer needs null_added[{wanted!r}], of the empty prompt")

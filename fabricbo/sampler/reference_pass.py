@@ -83,8 +83,8 @@ def features_at(
     """Return features at each of several timesteps, from one pass."""
     rows = len(noised)
     times = torch.stack([torch.as_tensor(t, device=noised[0].device) for t in timesteps])
-    given = _for_rows({"embeds": null_embeds, **conditions}, rows)
-    found = _captured(patch, unet, torch.cat(list(noised)), times, given.pop("embeds"), **given)
+    given = _for_rows({"encoder_hidden_states": null_embeds, **conditions}, rows)
+    found = _captured(patch, unet, torch.cat(list(noised)), times, given)
     if rows == 1:
         return [tuple(found)]
     # Copies, so that one can be dropped without the others.
@@ -99,14 +99,15 @@ def features_of(
     null_embeds: Float[Tensor, "1 tokens embed"],
 ) -> Features:
     """Return the hidden states before each self-attention of one pass."""
-    return tuple(_captured(patch, unet, noised, timestep, null_embeds))
+    given = {"encoder_hidden_states": null_embeds}
+    return tuple(_captured(patch, unet, noised, timestep, given))
 
 
 def _captured(
-    patch: UNetPatch, unet: Network, *given: Any, **conditions: Any
+    patch: UNetPatch, unet: Network, noised: Tensor, times: Any, given: Mapping[str, Any]
 ) -> list[Tensor]:
     with patch.capturing() as captured:
-        call(unet, *given, conditions)
+        call(unet, noised, times, given)
     return [captured[index] for index in range(len(patch.layers))]
 
 

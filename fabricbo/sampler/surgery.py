@@ -226,6 +226,7 @@ class _FeedbackProcessor:
             return original(hidden_states, encoder_hidden_states)
         if attention_mask is not None:
             raise NotImplementedError("feedback in a self-attention that has a mask of its own")
+
         def attend(image: Tensor, text: Tensor | None, part: _Part) -> Attended:
             return _attend(attn, image, text, part.references, lean=self._patch.lean)
 
