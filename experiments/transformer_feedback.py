@@ -6,7 +6,7 @@
 
 Kinds: `sd3`, joint attention of image and text in diffusers' `SD3Transformer2DModel`, trained as a
 rectified flow; `pixart`, self-attention and cross-attention in `PixArtTransformer2DModel`, trained
-on v. Both draw shapes of 16 x 16 pixels (`experiments.transformer_training.shapes`), without an
+on v. Both draw shapes of 12 x 12 pixels (`experiments.transformer_training.shapes`), without an
 autoencoder and without a text encoder, at a size that one core trains within half an hour.
 
 A group is two references of one colour on one background, and prompts that name the other four
@@ -114,7 +114,7 @@ def groups(count: int) -> list[Group]:
 
 
 def draw_group(kind: str, pipeline: Any, group: Group, role: Role, weight: float) -> Tensor:
-    """Draw a group's pictures, `pictures 3 16 16`."""
+    """Draw a group's pictures, `pictures 3 12 12`."""
     embeds, pooled = embed([(shown.shape, "", "") for shown in group.wanted])
     null_embeds, null_pooled = embed([("", "", "")])
     rows = len(group.wanted)
@@ -222,7 +222,7 @@ def sheet(lines: Sequence[Sequence[Tensor]], chosen: Sequence[Group]) -> Image.I
 
 def _image(picture: Tensor) -> Image.Image:
     levels = ((picture.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-    return Image.fromarray(levels).resize((3 * SIZE, 3 * SIZE), Image.Resampling.NEAREST)
+    return Image.fromarray(levels).resize((4 * SIZE, 4 * SIZE), Image.Resampling.NEAREST)
 
 
 def main() -> None:

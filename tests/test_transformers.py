@@ -12,9 +12,16 @@ from PIL import Image
 from torch import Tensor
 
 from fabricbo.records import FabricParams
-from fabricbo.sampler import FeatureCache, FeedbackInputs, ReferenceLatent, feedback
+from fabricbo.sampler import (
+    FabricSampler,
+    FeatureCache,
+    FeedbackInputs,
+    ReferenceLatent,
+    feedback,
+)
 from fabricbo.sampler.networks import check_known
 from fabricbo.sampler.noise import fixed_noise
+from fabricbo.sampler.references import encode
 from tests.tiny_transformers import tiny_pixart, tiny_sd3
 from tests.transformer_oracle import plain_feedback
 
@@ -272,3 +279,17 @@ def test_other_transformers_are_refused() -> None:
     )
     with pytest.raises(ValueError, match="got FluxTransformer2DModel"):
         check_known(flux)
+
+
+def test_studies_draw_with_unets_only() -> None:
+    with pytest.raises(ValueError, match="StableDiffusion3Pipeline has none"):
+        FabricSampler(sd3().pipeline)
+
+
+def test_references_are_shifted_as_images_are() -> None:
+    pipeline = diffusers.StableDiffusion3Img2ImgPipeline(**tiny_sd3().components)
+    pixels = pipeline.image_processor.preprocess(PICTURE)
+    with torch.no_grad():
+        latents = pipeline.vae.encode(pixels).latent_dist.mode()
+        restored = encode(pipeline.vae, PICTURE) / pipeline.vae.config.scaling_factor
+    assert torch.allclose(restored + pipeline.vae.config.shift_factor, latents, atol=1e-6)

@@ -13,7 +13,7 @@ from experiments.demo_training.loop import Recipe, noise_like, train
 from experiments.transformer_training.shapes import SIZE, TEXT_CHANNELS, batch
 
 HEADS, HEAD_CHANNELS, LAYERS = 4, 16, 4
-ROWS = 32
+ROWS = 16
 Loss = Callable[[nn.Module, Tensor, tuple[Tensor, Tensor], Generator], Tensor]
 
 

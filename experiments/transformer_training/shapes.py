@@ -1,4 +1,4 @@
-"""Drawings of 16 x 16 pixels, their captions, and a judge that measures what they show.
+"""Drawings of 12 x 12 pixels, their captions, and a judge that measures what they show.
 
 Six shapes in six colours on six backgrounds. A caption names the shape and, half of the time each,
 colour and background; one time in ten it is empty. Captions are three tokens, whose embeddings are
@@ -14,7 +14,7 @@ from functools import cache
 import torch
 from torch import Generator, Tensor
 
-SIZE = 16
+SIZE = 12
 SHAPES = ("disc", "square", "triangle", "cross", "ring", "bars")
 COLORS = {
     "red": (0.9, -0.7, -0.7),
@@ -78,23 +78,23 @@ def embed(captions: Sequence[Caption]) -> tuple[Tensor, Tensor]:
 
 @cache
 def _mask(shape: str, down: int, right: int) -> Tensor:
-    """Return where a shape is, `16 16`, moved by some pixels."""
+    """Return where a shape is, `12 12`, moved by some pixels."""
     at = torch.arange(SIZE) - (SIZE - 1) / 2
     y, x = (at - down)[:, None], (at - right)[None]
     far = (x.square() + y.square()).sqrt()
-    inside = (x.abs() <= 5) & (y.abs() <= 5)
+    inside = (x.abs() <= 4) & (y.abs() <= 4)
     return {
-        "disc": far <= 5.2,
-        "square": (x.abs() <= 4) & (y.abs() <= 4),
-        "triangle": inside & (x.abs() <= (y + 5) / 2),
-        "cross": inside & ((x.abs() <= 1.5) | (y.abs() <= 1.5)),
-        "ring": (far <= 5.7) & (far >= 3),
-        "bars": inside & ((x + 5).div(2, rounding_mode="floor") % 2 == 0),
+        "disc": far <= 4.2,
+        "square": (x.abs() <= 3) & (y.abs() <= 3),
+        "triangle": inside & (x.abs() <= (y + 4) / 2),
+        "cross": inside & ((x.abs() <= 1) | (y.abs() <= 1)),
+        "ring": (far <= 4.6) & (far >= 2.3),
+        "bars": inside & ((x + 4).div(2, rounding_mode="floor") % 2 == 0),
     }[shape].float()
 
 
 def draw(shown: Shown, generator: Generator) -> Tensor:
-    """Draw a picture, `3 16 16` in about [-1, 1]: a little moved, its colours a little off."""
+    """Draw a picture, `3 12 12` in about [-1, 1]: a little moved, its colours a little off."""
     down, right = (torch.randint(3, (2,), generator=generator) - 1).tolist()
     mask = _mask(shown.shape, down, right)
     off = 0.08 * torch.randn(2, 3, generator=generator)

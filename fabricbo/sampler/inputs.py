@@ -13,11 +13,11 @@ from fabricbo.sampler.noise import ReferenceNoise, fixed_noise
 
 @dataclass(frozen=True)
 class ReferenceLatent:
-    """A reference as the U-Net sees it."""
+    """A reference as the network sees it."""
 
     id: str
     latents: Float[Tensor, "1 channels height width"]
-    """Clean, scaled by the VAE's scaling factor."""
+    """Clean, scaled by the VAE's scaling factor, and shifted where it has a shift factor."""
 
 
 @dataclass(frozen=True)

@@ -94,9 +94,14 @@ class FabricSampler:
             options: what is common to all images.
 
         Raises:
-            ValueError: the U-Net needs added conditions of a kind that this version does not give,
-                or has no self-attention at one of the levels.
+            ValueError: the pipeline has no U-Net, or one that needs added conditions of a kind that
+                this version does not give, or that has no self-attention at one of the levels.
         """
+        if not hasattr(pipeline, "unet"):
+            raise ValueError(
+                f"FabricSampler draws with U-Nets, and {type(pipeline).__name__} has none; "
+                "call it within fabricbo.sampler.feedback instead"
+            )
         check_network(pipeline.unet)
         if options is not None and options.feedback_levels is not None:
             check_levels(pipeline.unet, options.feedback_levels)
