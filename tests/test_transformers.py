@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -11,17 +12,21 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fabricbo.records import FabricParams
+from fabricbo.records import Action, FabricParams
 from fabricbo.sampler import (
+    Checkpoint,
     FabricSampler,
     FeatureCache,
     FeedbackInputs,
     ReferenceLatent,
     feedback,
+    load_pipeline,
 )
 from fabricbo.sampler.networks import check_known
 from fabricbo.sampler.noise import fixed_noise
 from fabricbo.sampler.references import encode
+from fabricbo.sampler.threads import ThreadTunedSampler
+from tests.tiny import reference
 from tests.tiny_transformers import tiny_pixart, tiny_sd3
 from tests.transformer_oracle import plain_feedback
 
@@ -281,9 +286,45 @@ def test_other_transformers_are_refused() -> None:
         check_known(flux)
 
 
-def test_studies_draw_with_unets_only() -> None:
-    with pytest.raises(ValueError, match="StableDiffusion3Pipeline has none"):
-        FabricSampler(sd3().pipeline)
+def test_the_sampler_draws_with_stable_diffusion_3(tmp_path: Path) -> None:
+    pipeline = tiny_sd3(folder=tmp_path)
+    settings = FabricParams(max_weight=0.0, guidance_scale=3.0, denoising_steps=STEPS)
+    liked, disliked = reference("red"), reference("blue")
+    sampler = FabricSampler(pipeline)
+    plain = pipeline(
+        ["a cat"] * 2,
+        width=32,
+        height=32,
+        guidance_scale=3.0,
+        num_inference_steps=STEPS,
+        generator=[torch.Generator().manual_seed(seed) for seed in (1, 2)],
+    ).images
+    action = Action(settings, liked=(liked,), disliked=(disliked,))
+    without = sampler(action, "a cat", [1, 2])
+    strong = Action(replace(settings, max_weight=0.9), liked=(liked,), disliked=(disliked,))
+    drawn = sampler(strong, "a cat", [1, 2])
+    assert [image.tobytes() for image in without] == [image.tobytes() for image in plain]
+    assert all(a.tobytes() != b.tobytes() for a, b in zip(drawn, without, strict=True))
+    assert sampler.environment["weights"] != FabricSampler(_repainted(pipeline)).environment["weights"]
+
+
+def _repainted(pipeline: Any) -> Any:
+    with torch.no_grad():
+        pipeline.transformer.proj_out.bias += 1
+    return pipeline
+
+
+def test_stable_diffusion_3_is_loaded(tmp_path: Path) -> None:
+    tiny_sd3(folder=tmp_path / "words").save_pretrained(tmp_path / "sd3")
+    loaded = load_pipeline(Checkpoint(str(tmp_path / "sd3"), device="cpu"))
+    action = Action(FabricParams(guidance_scale=3.0, denoising_steps=2), liked=(reference("red"),))
+    tuned = ThreadTunedSampler(FabricSampler(loaded))
+    assert len(tuned(action, "a cat", [1])) == 1
+
+
+def test_a_pipeline_that_takes_other_arguments_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot call PixArtSigmaPipeline"):
+        FabricSampler(tiny_pixart())
 
 
 def test_references_are_shifted_as_images_are() -> None:

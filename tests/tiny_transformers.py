@@ -1,9 +1,12 @@
 """Pipelines of PixArt and Stable Diffusion 3 of a few channels, in the true architectures.
 
-They have no text encoders: their tests give them embeddings.
+Most have no text encoders: their tests give them embeddings.
 """
 
+from pathlib import Path
 from typing import Any
+
+from tests.tiny import text_encoder, tokenizer
 
 
 def tiny_pixart(kind: str = "sigma", sample_size: int = 8) -> Any:
@@ -40,12 +43,13 @@ def tiny_pixart(kind: str = "sigma", sample_size: int = 8) -> Any:
     return pipeline
 
 
-def tiny_sd3(*, newer: bool = False) -> Any:
+def tiny_sd3(*, newer: bool = False, folder: Path | None = None) -> Any:
     """Build one with seeded random parameters; images are 32 x 32.
 
     Args:
         newer: as version 3.5 has them: normalised queries and keys, and a second attention of the
             image alone in the first block.
+        folder: for the tokenizers' files; two text encoders come along, as without T5.
     """
     from fabricbo.torchvision_compat import ensure_importable
 
@@ -53,7 +57,6 @@ def tiny_sd3(*, newer: bool = False) -> Any:
     import diffusers
     import torch
 
-    texts = ("text_encoder", "text_encoder_2", "text_encoder_3")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         transformer = diffusers.SD3Transformer2DModel(
@@ -64,9 +67,9 @@ def tiny_sd3(*, newer: bool = False) -> Any:
             num_layers=3,
             attention_head_dim=8,
             num_attention_heads=2,
-            joint_attention_dim=12,
+            joint_attention_dim=12 if folder is None else 64,
             caption_projection_dim=16,
-            pooled_projection_dim=10,
+            pooled_projection_dim=10 if folder is None else 64,
             pos_embed_max_size=8,
             **({"qk_norm": "rms_norm", "dual_attention_layers": (0,)} if newer else {}),
         )
@@ -74,11 +77,19 @@ def tiny_sd3(*, newer: bool = False) -> Any:
             transformer=transformer.eval(),
             scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
             vae=_vae(4, shift_factor=0.06),
-            **dict.fromkeys(texts),
-            **dict.fromkeys(name.replace("text_encoder", "tokenizer") for name in texts),
+            **_texts(folder),
         )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _texts(folder: Path | None) -> dict[str, Any]:
+    numbers = ("", "_2", "_3")
+    nothing = dict.fromkeys(f"{part}{n}" for part in ("text_encoder", "tokenizer") for n in numbers)
+    if folder is None:
+        return nothing
+    encoders = {f"text_encoder{n}": text_encoder(projected=32) for n in numbers[:2]}
+    return nothing | encoders | {f"tokenizer{n}": tokenizer(folder) for n in numbers[:2]}
 
 
 def _vae(channels: int, **more: Any) -> Any:

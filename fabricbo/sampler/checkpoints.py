@@ -22,6 +22,7 @@ _PIPELINES: dict[str, dict[str, Any]] = {
     "StableDiffusionPipeline": _UNCHECKED,
     "StableDiffusionXLPipeline": {},
     "LatentConsistencyModelPipeline": _UNCHECKED,
+    "StableDiffusion3Pipeline": {},
 }
 """What is loaded, by the name in `model_index.json`, and what it is loaded with."""
 _ONLY_IN_XL = "conditioner.embedders.1.model."
@@ -64,7 +65,7 @@ class Checkpoint:
 
 
 def load_pipeline(checkpoint: Checkpoint) -> Any:
-    """Load a Stable Diffusion pipeline (1.x, 2.x, SDXL, LCM) onto its device, in fitting precision.
+    """Load a Stable Diffusion pipeline (1.x, 2.x, SDXL, LCM, 3.x) onto its device, in fitting precision.
 
     float16 on a GPU, float32 elsewhere. Only safetensors are read, no code of a checkpoint is
     run, and no safety checker is loaded.
@@ -124,10 +125,14 @@ def _pipeline_of(source: str, revision: str | None) -> tuple[Any, dict[str, Any]
     """Return the pipeline that a folder or a hub id describes, and what it is loaded with."""
     from diffusers import DiffusionPipeline
 
-    name = DiffusionPipeline.load_config(source, revision=revision)["_class_name"]
+    described = DiffusionPipeline.load_config(source, revision=revision)
+    name = described["_class_name"]
     if name not in _PIPELINES:
         raise ValueError(f"it describes a {name}; known are {', '.join(_PIPELINES)}")
-    return _pipeline(name)
+    pipeline, settings = _pipeline(name)
+    # Stable Diffusion 3 without its largest text encoder is loaded only where that is said again.
+    left_out = {part: None for part, of in described.items() if of in ([None, None], (None, None))}
+    return pipeline, left_out | settings
 
 
 def _pipeline_of_file(path: Path) -> tuple[Any, dict[str, Any]]:

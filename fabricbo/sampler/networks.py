@@ -16,8 +16,9 @@ from torch import Tensor
 Network: TypeAlias = UNet2DConditionModel | PixArtTransformer2DModel | SD3Transformer2DModel
 """What predicts the noise."""
 
-_NULL_ADDED = {"pixart": "encoder_attention_mask", "sd3": "pooled_projections"}
-"""What a transformer is told of a prompt besides its embedding, by its argument's name."""
+def network_of(pipeline: Any) -> Any:
+    """Return what predicts the noise in a pipeline: its U-Net or its transformer."""
+    return pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
 
 
 def is_transformer(network: Network) -> bool:
@@ -39,6 +40,14 @@ def transformer_attentions(transformer: Network) -> list[Any]:
         for name in names
         if (attention := getattr(block, name)) is not None
     ]
+
+
+def told_besides(network: Network) -> str:
+    """Return the name of what a network is told of a prompt besides its embedding, if anything."""
+    if not is_transformer(network):
+        return "text_embeds"
+    joint = isinstance(network, SD3Transformer2DModel)
+    return "pooled_projections" if joint else "encoder_attention_mask"
 
 
 def asked(network: Network, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int, Any]:
@@ -103,6 +112,6 @@ def _check_transformer(transformer: Any, null_added: Mapping[str, Tensor] | None
         raise ValueError(
             f"feedback needs Stable Diffusion 3's own attention, got {names}"
         )
-    wanted = _NULL_ADDED["sd3" if joint else "pixart"]
+    wanted = told_besides(transformer)
     if null_added is not None and wanted not in null_added:
         raise ValueError(f"this transformer needs null_added[{wanted!r}], of the empty prompt")

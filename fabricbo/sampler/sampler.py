@@ -20,6 +20,7 @@ from fabricbo.sampler.features import FeatureCache
 from fabricbo.sampler.feedback import check_levels, check_network, shared_feedback
 from fabricbo.sampler.inputs import FeedbackInputs, Share
 from fabricbo.sampler.merging import MOST
+from fabricbo.sampler.networks import network_of, told_besides
 from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
 from fabricbo.sampler.prompts import drop_words
 from fabricbo.sampler.references import ReferenceEncoder, ReferenceFit
@@ -90,21 +91,20 @@ class FabricSampler:
         """Wrap a pipeline.
 
         Args:
-            pipeline: diffusers' `StableDiffusionPipeline`, or one that takes the same arguments.
+            pipeline: diffusers' `StableDiffusionPipeline`, or one that takes the same arguments, as
+                `StableDiffusion3Pipeline` does.
             options: what is common to all images.
 
         Raises:
-            ValueError: the pipeline has no U-Net, or one that needs added conditions of a kind that
-                this version does not give, or that has no self-attention at one of the levels.
+            ValueError: the pipeline takes other arguments, or its network needs added conditions of
+                a kind that this version does not give, or has no self-attention at one of the
+                levels.
         """
-        if not hasattr(pipeline, "unet"):
-            raise ValueError(
-                f"FabricSampler draws with U-Nets, and {type(pipeline).__name__} has none; "
-                "call it within fabricbo.sampler.feedback instead"
-            )
-        check_network(pipeline.unet)
+        self.network = network_of(pipeline)
+        check_network(self.network)
+        check_arguments(pipeline)
         if options is not None and options.feedback_levels is not None:
-            check_levels(pipeline.unet, options.feedback_levels)
+            check_levels(self.network, options.feedback_levels)
         self.pipeline = pipeline
         self.options = options or SamplerOptions()
         self.cache = FeatureCache(self.options.cache_bytes, self.options.host_cache_bytes)
@@ -180,7 +180,7 @@ class FabricSampler:
         seeds = [seed for drawing in drawings for seed in drawing.seeds]
         negative = self.options.negative_prompt
         shares = [Share(len(d.seeds), d.action.params, self._inputs(d.action)) for d in drawings]
-        with shared_feedback(self.pipeline.unet, self.pipeline.scheduler, shares):
+        with shared_feedback(self.network, self.pipeline.scheduler, shares):
             output = self.pipeline(
                 prompt=prompts,
                 negative_prompt=[negative] * len(prompts) if negative else None,
@@ -205,7 +205,7 @@ class FabricSampler:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the images, in pixels."""
-        sample = self.pipeline.unet.config.sample_size
+        sample = self.network.config.sample_size
         rows, columns = (sample, sample) if isinstance(sample, int) else sample
         scale = self.pipeline.vae_scale_factor
         return self.options.width or columns * scale, self.options.height or rows * scale
@@ -233,7 +233,7 @@ class FabricSampler:
 
     @property
     def null_added(self) -> Mapping[str, Tensor]:
-        """Added conditions of the empty prompt (SDXL), `1 channels` each."""
+        """Added conditions of the empty prompt (SDXL, Stable Diffusion 3), `1 channels` each."""
         return self._null_prompt[1]
 
     @cached_property
@@ -241,12 +241,12 @@ class FabricSampler:
         """The empty prompt, as the pipeline itself gives it to the unconditional pass."""
         device = self.pipeline._execution_device
         _, embeds, *pooled = self.pipeline.encode_prompt(
-            prompt="",
+            **_empty_prompts(self.pipeline),
             device=device,
             num_images_per_prompt=1,
             do_classifier_free_guidance=True,
         )
-        return embeds, {"text_embeds": pooled[1]} if pooled else {}
+        return embeds, {told_besides(self.network): pooled[1]} if pooled else {}
 
 
 def _batches(drawings: Sequence[Drawing], most: int | None) -> list[list[Drawing]]:
@@ -291,6 +291,26 @@ def _asked(drawing: Drawing) -> list[str]:
     if len(prompts) != len(seeds):
         raise ValueError(f"expected one prompt a seed, got {len(prompts)} for {len(seeds)} seeds")
     return prompts
+
+
+def _empty_prompts(pipeline: Any) -> dict[str, str]:
+    """Return an empty prompt for each text encoder that has to be given one of its own."""
+    known = signature(pipeline.encode_prompt).parameters.values()
+    own = [one.name for one in known if one.name.startswith("prompt_") and one.default is one.empty]
+    return dict.fromkeys(["prompt", *own], "")
+
+
+def check_arguments(pipeline: Any) -> None:
+    """Check that a pipeline takes what `FabricSampler` hands to it.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if "callback_on_step_end" not in signature(pipeline.__call__).parameters:
+        raise ValueError(
+            f"FabricSampler cannot call {type(pipeline).__name__}, which takes no "
+            "callback_on_step_end; call it within fabricbo.sampler.feedback"
+        )
 
 
 def check_rescale(pipeline: Any) -> None:

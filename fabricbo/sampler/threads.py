@@ -15,6 +15,7 @@ from PIL import Image
 
 from fabricbo.protocols import Drawing, Environment
 from fabricbo.records import Action
+from fabricbo.sampler.networks import call, is_transformer
 from fabricbo.sampler.sampler import FabricSampler
 
 REMEASURE_SECONDS = 120.0
@@ -66,19 +67,21 @@ class ThreadTunedSampler:
 
     @torch.no_grad()
     def _pass_seconds(self, threads: int, images: int) -> float:
-        """Time the second of two U-Net passes; the first warms up."""
+        """Time the second of two passes of the network; the first warms up."""
         torch.set_num_threads(threads)
-        unet = self._sampler.pipeline.unet
+        network = self._sampler.network
         width, height = self._sampler.size
         scale = self._sampler.pipeline.vae_scale_factor
-        latents = torch.zeros(2 * images, unet.config.in_channels, height // scale, width // scale)
-        embeds = self._sampler.null_embeds.expand(2 * images, -1, -1)
+        latents = torch.zeros(2 * images, network.config.in_channels, height // scale, width // scale)
         added = {
             name: value.expand(2 * images, -1) for name, value in self._sampler.null_added.items()
         }
-        if added:
-            added["time_ids"] = torch.zeros(2 * images, 6)
-        unet(latents, 500, embeds, added_cond_kwargs=added or None)
+        if not is_transformer(network):
+            sizes = {"time_ids": torch.zeros(2 * images, 6)}
+            added = {"added_cond_kwargs": added | sizes} if added else {}
+        embeds = self._sampler.null_embeds.expand(2 * images, -1, -1)
+        times = torch.full((2 * images,), 500)
+        call(network, latents, times, {"encoder_hidden_states": embeds, **added})
         began = time.monotonic()
-        unet(latents, 500, embeds, added_cond_kwargs=added or None)
+        call(network, latents, times, {"encoder_hidden_states": embeds, **added})
         return time.monotonic() - began
