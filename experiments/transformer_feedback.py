@@ -61,6 +61,7 @@ from fabricbo.sampler.joint import heads  # noqa: E402
 PARAMS = FabricParams(
     feedback_start=0.0, feedback_end=1.0, neg_scale=1.0, guidance_scale=3.0, denoising_steps=20
 )
+SMOKE_STEPS = 2
 SETTINGS = (
     (Role.LIKED, 0.0),
     *((Role.LIKED, weight) for weight in (0.1, 0.3, 0.8, 2.0)),
@@ -113,7 +114,7 @@ def groups(count: int) -> list[Group]:
     ]
 
 
-def draw_group(kind: str, pipeline: Any, group: Group, role: Role, weight: float) -> Tensor:
+def draw_group(kind: str, pipeline: Any, group: Group, role: Role, params: FabricParams) -> Tensor:
     """Draw a group's pictures, `pictures 3 12 12`."""
     embeds, pooled = embed([(shown.shape, "", "") for shown in group.wanted])
     null_embeds, null_pooled = embed([("", "", "")])
@@ -132,7 +133,6 @@ def draw_group(kind: str, pipeline: Any, group: Group, role: Role, weight: float
         given |= {"negative_prompt": None, "use_resolution_binning": False}
         null_added = {"encoder_attention_mask": mask[:1]}
     inputs = FeedbackInputs(null_embeds, null_added=null_added, **{role.value: group.references})
-    params = replace(PARAMS, max_weight=weight)
     first = 3_000_000 + group.number * rows
     with feedback(pipeline.transformer, pipeline.scheduler, params, inputs):
         output = pipeline(
@@ -166,6 +166,15 @@ def difference(found: Sequence[float], plain: Sequence[float]) -> tuple[float, f
     return fmean(apart), 1.96 * spread / math.sqrt(len(apart))
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured, and how."""
+
+    groups: int
+    params: FabricParams
+    text_too: bool
+
+
 @contextmanager
 def text_sees_references() -> Iterator[None]:
     """Let text queries attend to references, too, where image and text share an attention."""
@@ -187,17 +196,18 @@ def text_sees_references() -> Iterator[None]:
         yield
 
 
-def measure(kind: str, network: Any, count: int, *, text_too: bool) -> tuple[Any, list[Any]]:
+def measure(kind: str, network: Any, plan: Plan) -> tuple[Any, list[Any]]:
     """Draw and judge every setting.
 
     Returns:
         A row for each setting, and a row of pictures for each group and setting.
     """
     pipeline, rows, lines = networks.assemble(kind, network), [], []
-    chosen, plain = groups(count), None
-    with text_sees_references() if text_too else nullcontext():
+    chosen, plain = groups(plan.groups), None
+    with text_sees_references() if plan.text_too else nullcontext():
         for role, weight in SETTINGS:
-            drawn = [draw_group(kind, pipeline, group, role, weight) for group in chosen]
+            params = replace(plan.params, max_weight=weight)
+            drawn = [draw_group(kind, pipeline, group, role, params) for group in chosen]
             found = [shares(pictures, group) for pictures, group in zip(drawn, chosen, strict=True)]
             plain = plain or found
             row: dict[str, Any] = {"kind": kind, "role": role.value, "weight": weight}
@@ -227,7 +237,11 @@ def _image(picture: Tensor) -> Image.Image:
 
 def main() -> None:
     """Parse the command line, train or measure, print."""
-    options = _parser().parse_args()
+    parser = _parser()
+    options = parser.parse_args()
+    if options.text_too and options.kind != "sd3":
+        parser.error("--text-too needs --kind sd3: only there text has queries of its own")
+    plan = _plan(options)
     torch.set_num_threads(options.threads)
     options.folder.mkdir(parents=True, exist_ok=True)
     kinds = networks.NEW if options.kind == "both" else (options.kind,)
@@ -237,12 +251,17 @@ def main() -> None:
             minutes = 0.02 if options.smoke else options.minutes
             networks.train_network(kind, options.folder, minutes)
         if options.stage != "train":
-            count = 1 if options.smoke else options.groups
             network = networks.trained_network(kind, options.folder)
-            found, lines = measure(kind, network, count, text_too=options.text_too)
+            found, lines = measure(kind, network, plan)
             rows += found
-            sheet(lines, groups(count)).save(options.folder / f"{kind}.png")
+            sheet(lines, groups(plan.groups)).save(options.folder / f"{kind}.png")
     _report(rows, options)
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    if options.smoke:
+        return Plan(1, replace(PARAMS, denoising_steps=SMOKE_STEPS), options.text_too)
+    return Plan(options.groups, PARAMS, options.text_too)
 
 
 def _report(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> None:

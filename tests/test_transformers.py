@@ -305,7 +305,9 @@ def test_the_sampler_draws_with_stable_diffusion_3(tmp_path: Path) -> None:
     drawn = sampler(strong, "a cat", [1, 2])
     assert [image.tobytes() for image in without] == [image.tobytes() for image in plain]
     assert all(a.tobytes() != b.tobytes() for a, b in zip(drawn, without, strict=True))
-    assert sampler.environment["weights"] != FabricSampler(_repainted(pipeline)).environment["weights"]
+    assert (
+        sampler.environment["weights"] != FabricSampler(_repainted(pipeline)).environment["weights"]
+    )
 
 
 def _repainted(pipeline: Any) -> Any:

@@ -65,9 +65,10 @@ class Checkpoint:
 
 
 def load_pipeline(checkpoint: Checkpoint) -> Any:
-    """Load a Stable Diffusion pipeline (1.x, 2.x, SDXL, LCM, 3.x) onto its device, in fitting precision.
+    """Load a Stable Diffusion pipeline (1.x, 2.x, SDXL, LCM, 3.x) onto its device.
 
-    float16 on a GPU, float32 elsewhere. Only safetensors are read, no code of a checkpoint is
+
+    In float16 on a GPU, in float32 elsewhere. Only safetensors are read, no code of a checkpoint is
     run, and no safety checker is loaded.
 
     Raises:

@@ -16,6 +16,7 @@ from torch import Tensor
 Network: TypeAlias = UNet2DConditionModel | PixArtTransformer2DModel | SD3Transformer2DModel
 """What predicts the noise."""
 
+
 def network_of(pipeline: Any) -> Any:
     """Return what predicts the noise in a pipeline: its U-Net or its transformer."""
     return pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
@@ -109,9 +110,7 @@ def _check_transformer(transformer: Any, null_added: Mapping[str, Tensor] | None
     processors = [attention.processor for attention in transformer_attentions(transformer)]
     if joint and any(type(one) is not JointAttnProcessor2_0 for one in processors):
         names = sorted({type(one).__name__ for one in processors})
-        raise ValueError(
-            f"feedback needs Stable Diffusion 3's own attention, got {names}"
-        )
+        raise ValueError(f"feedback needs Stable Diffusion 3's own attention, got {names}")
     wanted = told_besides(transformer)
     if null_added is not None and wanted not in null_added:
         raise ValueError(f"this transformer needs null_added[{wanted!r}], of the empty prompt")

@@ -72,7 +72,9 @@ class ThreadTunedSampler:
         network = self._sampler.network
         width, height = self._sampler.size
         scale = self._sampler.pipeline.vae_scale_factor
-        latents = torch.zeros(2 * images, network.config.in_channels, height // scale, width // scale)
+        latents = torch.zeros(
+            2 * images, network.config.in_channels, height // scale, width // scale
+        )
         added = {
             name: value.expand(2 * images, -1) for name, value in self._sampler.null_added.items()
         }
