@@ -67,7 +67,6 @@ class Checkpoint:
 def load_pipeline(checkpoint: Checkpoint) -> Any:
     """Load a Stable Diffusion pipeline (1.x, 2.x, SDXL, LCM, 3.x) onto its device.
 
-
     In float16 on a GPU, in float32 elsewhere. Only safetensors are read, no code of a checkpoint is
     run, and no safety checker is loaded.
 

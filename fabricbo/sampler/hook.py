@@ -207,4 +207,4 @@ def _index(timestep: Any, timesteps: Tensor) -> int:
 def _schedule_name(scheduler: Any) -> str:
     """Name all that decides how a reference is noised at a denoising step."""
     config = json.dumps(dict(scheduler.config), sort_keys=True, default=str)
-    return f"{type(scheduler).__name__} {len(scheduler.timesteps)} {config}"
+    return f"{type(scheduler).__name__} {scheduler.timesteps.tolist()} {config}"

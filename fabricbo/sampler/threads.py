@@ -7,6 +7,7 @@ thread was seen to be several times faster than two.
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -75,15 +76,14 @@ class ThreadTunedSampler:
         latents = torch.zeros(
             2 * images, network.config.in_channels, height // scale, width // scale
         )
-        added = {
+        given: dict[str, Any] = {
             name: value.expand(2 * images, -1) for name, value in self._sampler.null_added.items()
         }
-        if not is_transformer(network):
-            sizes = {"time_ids": torch.zeros(2 * images, 6)}
-            added = {"added_cond_kwargs": added | sizes} if added else {}
-        embeds = self._sampler.null_embeds.expand(2 * images, -1, -1)
+        if given and not is_transformer(network):
+            given = {"added_cond_kwargs": {**given, "time_ids": torch.zeros(2 * images, 6)}}
+        given["encoder_hidden_states"] = self._sampler.null_embeds.expand(2 * images, -1, -1)
         times = torch.full((2 * images,), 500)
-        call(network, latents, times, {"encoder_hidden_states": embeds, **added})
+        call(network, latents, times, given)
         began = time.monotonic()
-        call(network, latents, times, {"encoder_hidden_states": embeds, **added})
+        call(network, latents, times, given)
         return time.monotonic() - began
