@@ -11,8 +11,9 @@ autoencoder and without a text encoder, at a size that one core trains within ha
 
 A group is two references of one colour on one background, and prompts that name the other four
 shapes only, each with two seeds. `color` and `ground` are the shares of pictures that have the
-references' colour and background, `shape` the share with the shape of the prompt. Differences are
-to weight 0 with the same seeds; the intervals hold 95 % and take a group as the unit.
+references' colour and background, `shape` the share with the shape of the prompt, `copied` that
+with the shape of a reference, which no prompt names. Differences are to weight 0 with the same
+seeds; the intervals hold 95 % and take a group as the unit.
 `--text-too` lets text queries of joint attention see the references as well.
 Training goes on where its last checkpoint was.
 """
@@ -68,7 +69,7 @@ SETTINGS = (
     *((Role.DISLIKED, weight) for weight in (0.8, 2.0)),
 )
 SEEDS = 2
-MEASURES = ("color", "ground", "shape")
+MEASURES = ("color", "ground", "shape", "copied")
 
 
 @dataclass(frozen=True)
@@ -150,12 +151,12 @@ def draw_group(kind: str, pipeline: Any, group: Group, role: Role, params: Fabri
 
 def shares(pictures: Tensor, group: Group) -> dict[str, float]:
     """Return the shares of a group's pictures that show what they are to show."""
-    seen = [judge(picture) for picture in pictures]
+    pairs = list(zip(map(judge, pictures), group.wanted, strict=True))
     return {
-        name: fmean(
-            getattr(s, name) == getattr(w, name) for s, w in zip(seen, group.wanted, strict=True)
-        )
-        for name in MEASURES
+        "color": fmean(seen.color == wanted.color for seen, wanted in pairs),
+        "ground": fmean(seen.ground == wanted.ground for seen, wanted in pairs),
+        "shape": fmean(seen.shape == wanted.shape for seen, wanted in pairs),
+        "copied": fmean(seen.shape in group.shapes for seen, _ in pairs),
     }
 
 
@@ -221,13 +222,13 @@ def measure(kind: str, network: Any, plan: Plan) -> tuple[Any, list[Any]]:
 
 
 def sheet(lines: Sequence[Sequence[Tensor]], chosen: Sequence[Group]) -> Image.Image:
-    """Lay out, for the first groups, the references and a row of pictures for each setting."""
-    images = []
-    for number, group in enumerate(chosen[:4]):
-        for drawn in lines:
-            shown = [*(r.latents[0] for r in group.references), *drawn[number]]
-            images += [_image(picture) for picture in shown]
-    return grid(images, 2 + len(chosen[0].wanted))
+    """Lay out two groups side by side: references, then a group's pictures; a row a setting."""
+    images, shown = [], chosen[:2]
+    for drawn in lines:
+        for number, group in enumerate(shown):
+            pictures = [*(r.latents[0] for r in group.references), *drawn[number]]
+            images += [_image(picture) for picture in pictures]
+    return grid(images, len(shown) * (2 + len(chosen[0].wanted)))
 
 
 def _image(picture: Tensor) -> Image.Image:
@@ -268,8 +269,8 @@ def _report(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> None
     if options.json:
         print(json.dumps(rows))
         return
-    print("| network | references | weight | color | ground | shape |")
-    print("|---|---|---|---|---|---|")
+    print(f"| network | references | weight | {' | '.join(MEASURES)} |")
+    print("|---|---|---|---|---|---|---|")
     for row in rows:
         cells = [f"{row[n]:.2f} ({_signed(*row[f'{n}_difference'])})" for n in MEASURES]
         print(f"| {row['kind']} | {row['role']} | {row['weight']:g} | {' | '.join(cells)} |")

@@ -115,25 +115,23 @@ def batch(size: int, generator: Generator) -> tuple[Tensor, tuple[Tensor, Tensor
 
 
 def judge(picture: Tensor) -> Shown:
-    """Say what a picture shows: the colours nearest to it, the mask that explains it best."""
-    ground = _nearest(GROUNDS, _border(picture))
-    best = min(
-        itertools.product(SHAPES, COLORS, _SHIFTS, _SHIFTS),
-        key=lambda of: _misfit(picture, ground, *of),
-    )
-    return Shown(best[0], best[1], ground)
+    """Say what a picture shows: the ground nearest to its border, the drawing nearest to it."""
+    border = torch.cat([picture[:, 0], picture[:, -1], picture[:, :, 0], picture[:, :, -1]], dim=1)
+    ground = _nearest(torch.tensor(list(GROUNDS.values())), border.mean(1))
+    back = torch.tensor(list(GROUNDS.values())[ground])[:, None, None]
+    named, masks, fronts = _candidates()
+    best = named[_nearest(masks * fronts + (1 - masks) * back, picture)]
+    return Shown(*best, list(GROUNDS)[ground])
 
 
-def _border(picture: Tensor) -> Tensor:
-    edges = (picture[:, 0], picture[:, -1], picture[:, :, 0], picture[:, :, -1])
-    return torch.cat(edges, dim=1).mean(1)
+def _nearest(several: Tensor, one: Tensor) -> int:
+    return int((several - one).square().flatten(1).sum(1).argmin())
 
 
-def _nearest(named: dict[str, tuple[float, float, float]], color: Tensor) -> str:
-    return min(named, key=lambda name: float((torch.tensor(named[name]) - color).square().sum()))
-
-
-def _misfit(picture: Tensor, ground: str, shape: str, color: str, down: int, right: int) -> float:
-    mask = _mask(shape, down, right)
-    front, back = (torch.tensor(c)[:, None, None] for c in (COLORS[color], GROUNDS[ground]))
-    return float((mask * front + (1 - mask) * back - picture).square().sum())
+@cache
+def _candidates() -> tuple[list[tuple[str, str]], Tensor, Tensor]:
+    """Return every shape in every place and colour: what it is, where it is, its colour."""
+    every = list(itertools.product(SHAPES, COLORS, _SHIFTS, _SHIFTS))
+    masks = torch.stack([_mask(shape, down, right) for shape, _, down, right in every])
+    fronts = torch.tensor([COLORS[color] for _, color, _, _ in every])
+    return [(shape, color) for shape, color, _, _ in every], masks[:, None], fronts[..., None, None]

@@ -306,10 +306,11 @@ def check_arguments(pipeline: Any) -> None:
     Raises:
         ValueError: it does not.
     """
-    if "callback_on_step_end" not in signature(pipeline.__call__).parameters:
+    known = signature(pipeline.__call__).parameters
+    if "callback" in known and "callback_on_step_end" not in known:
         raise ValueError(
-            f"FabricSampler cannot call {type(pipeline).__name__}, which takes no "
-            "callback_on_step_end; call it within fabricbo.sampler.feedback"
+            f"FabricSampler cannot call {type(pipeline).__name__}, whose callback is of diffusers' "
+            "older kind; call it within fabricbo.sampler.feedback"
         )
 
 
