@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fabricbo.records import Action, FabricParams
+from fabricbo import create_study
+from fabricbo.records import Action, FabricParams, TrialStatus
 from fabricbo.sampler import (
     Checkpoint,
     FabricSampler,
@@ -322,6 +323,23 @@ def test_stable_diffusion_3_is_loaded(tmp_path: Path) -> None:
     action = Action(FabricParams(guidance_scale=3.0, denoising_steps=2), liked=(reference("red"),))
     tuned = ThreadTunedSampler(FabricSampler(loaded))
     assert len(tuned(action, "a cat", [1])) == 1
+
+
+@pytest.mark.slow
+def test_a_study_draws_with_stable_diffusion_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny_sd3(folder=tmp_path / "words").save_pretrained(tmp_path / "sd3")
+    (tmp_path / "pool").mkdir()
+    reference("red").image.save(tmp_path / "pool" / "red.png")
+    settings = {"name": "sd3", "prompt": "a cat", "objective": "colourfulness", "safety": False}
+    settings |= {"rounds": 1, "trials": 2, "images": 1, "pool": {"folder": str(tmp_path / "pool")}}
+    settings["checkpoint"] = {"name": str(tmp_path / "sd3"), "width": 32, "height": 32}
+    settings["space"] = {"guidance_scale": 3.0, "denoising_steps": 2}
+    study = create_study(settings)
+    study.run()
+    assert {trial.status for trial in study.trials} == {TrialStatus.DONE}
 
 
 def test_a_pipeline_that_takes_other_arguments_is_refused() -> None:
