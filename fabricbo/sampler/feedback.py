@@ -78,7 +78,7 @@ def guided_noise(
 
 @contextmanager
 def feedback(
-    network: Network,
+    unet: Network,
     scheduler: SchedulerMixin,
     params: FabricParams,
     inputs: FeedbackInputs,
@@ -91,20 +91,20 @@ def feedback(
     On leaving, also by an exception, the network has the very processors it had before.
 
     Args:
-        network: a U-Net (`pipeline.unet`), or a transformer of PixArt or Stable Diffusion 3
+        unet: the U-Net (`pipeline.unet`), or a transformer of PixArt or Stable Diffusion 3
             (`pipeline.transformer`), which has only the outermost level.
 
     Raises:
         ValueError: the network is of another kind, needs added conditions that are not given, or
             has no self-attention at one of `inputs.levels`.
     """
-    with shared_feedback(network, scheduler, [Share(None, params, inputs)]):
+    with shared_feedback(unet, scheduler, [Share(None, params, inputs)]):
         yield
 
 
 @contextmanager
 def shared_feedback(
-    network: Network, scheduler: SchedulerMixin, shares: Sequence[Share]
+    unet: Network, scheduler: SchedulerMixin, shares: Sequence[Share]
 ) -> Iterator[None]:
     """Give the images of one batch different feedback: weights, windows, references.
 
@@ -118,18 +118,18 @@ def shared_feedback(
             or as for `feedback`.
     """
     for share in shares:
-        check_network(network, share.inputs)
+        check_network(unet, share.inputs)
     if len({share.params.batch_settings for share in shares}) != 1:
         raise ValueError("images of one batch need one guidance scale, rescale and number of steps")
     ways = {(share.inputs.levels, share.inputs.lean, share.inputs.merge) for share in shares}
     if len(ways) != 1:
         raise ValueError("images of one batch need the same levels, lean and merge")
     ((levels, lean, _),) = ways
-    with patched(network, levels) as patch:
+    with patched(unet, levels) as patch:
         patch.lean = lean
-        hook = FeedbackHook(patch, network, scheduler, shares)
-        before = network.register_forward_pre_hook(hook.before, with_kwargs=True)
-        after = network.register_forward_hook(hook.after, always_call=True)
+        hook = FeedbackHook(patch, unet, scheduler, shares)
+        before = unet.register_forward_pre_hook(hook.before, with_kwargs=True)
+        after = unet.register_forward_hook(hook.after, always_call=True)
         try:
             yield
         finally:
