@@ -22,6 +22,7 @@ from fabricbo.study.settings import check_settings
 from tests.fakes import UnitProposer, fake_study, redness
 from tests.test_sampler import BLUE, RED, action, pixels
 from tests.tiny import tiny_pipeline, tiny_xl_pipeline
+from tests.tiny_transformers import tiny_sd3
 
 ONE: Action = action((RED,), (BLUE,))
 
@@ -41,6 +42,7 @@ MAKERS = {
     "tiny autoencoder": partial(tiny_pipeline, vae="tiny"),
     "xl": tiny_xl_pipeline,
     "lcm": lcm_pipeline,
+    "3": lambda folder: tiny_sd3(folder=folder),
 }
 
 

@@ -34,6 +34,15 @@ def test_feedback_pictures(tmp_path: Path) -> None:
     assert all(len(one) > 2 for one in told)  # each column has a score
 
 
+def test_transformer_feedback(tmp_path: Path) -> None:
+    done = script("experiments.transformer_feedback", "--smoke", "--json", "--folder", tmp_path)
+    rows = json.loads(done.stdout.splitlines()[-1])
+    assert [row["kind"] for row in rows] == 7 * ["sd3"] + 7 * ["pixart"]
+    assert all(row["ground_difference"] == [0, 0] for row in rows if row["weight"] == 0)
+    assert all(0 <= row[name] <= 1 for row in rows for name in ("color", "ground", "shape"))
+    assert {"sd3.png", "pixart.png"} < {file.name for file in tmp_path.iterdir()}
+
+
 def test_optional_fields(tmp_path: Path) -> None:
     fields = ("--field", "ramp", "--field", "strengths")
     command = ("experiments.optional_fields", "--smoke", *fields, "--json", "--results", tmp_path)

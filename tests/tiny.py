@@ -31,8 +31,8 @@ def tiny_pipeline(folder: Path, vae: str = "kl", **unet: Any) -> Any:
         torch.manual_seed(0)
         pipeline = StableDiffusionPipeline(
             vae=_vae(vae),
-            text_encoder=_text_encoder(),
-            tokenizer=_tokenizer(folder),
+            text_encoder=text_encoder(),
+            tokenizer=tokenizer(folder),
             unet=_unet(**unet),
             scheduler=DDIMScheduler(
                 beta_start=0.00085,
@@ -62,10 +62,10 @@ def tiny_xl_pipeline(folder: Path) -> Any:
         torch.manual_seed(0)
         pipeline = StableDiffusionXLPipeline(
             vae=_vae("kl"),
-            text_encoder=_text_encoder(),
-            text_encoder_2=_text_encoder(projected=32),
-            tokenizer=_tokenizer(folder),
-            tokenizer_2=_tokenizer(folder),
+            text_encoder=text_encoder(),
+            text_encoder_2=text_encoder(projected=32),
+            tokenizer=tokenizer(folder),
+            tokenizer_2=tokenizer(folder),
             unet=_unet(
                 cross_attention_dim=64,
                 down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
@@ -121,7 +121,7 @@ def _vae(kind: str) -> Any:
     ).eval()
 
 
-def _text_encoder(projected: int | None = None) -> Any:
+def text_encoder(projected: int | None = None) -> Any:
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(
@@ -139,7 +139,7 @@ def _text_encoder(projected: int | None = None) -> Any:
     return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config).eval()
 
 
-def _tokenizer(folder: Path) -> Any:
+def tokenizer(folder: Path) -> Any:
     from transformers import CLIPTokenizer
 
     folder.mkdir(parents=True, exist_ok=True)

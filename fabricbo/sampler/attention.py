@@ -45,8 +45,8 @@ class ReferenceTokens:
 
 def weighted_attention(
     query: Float[Tensor, "batch heads tokens channels"],
-    key: Float[Tensor, "batch heads tokens channels"],
-    value: Float[Tensor, "batch heads tokens channels"],
+    key: Float[Tensor, "batch heads own_tokens channels"],
+    value: Float[Tensor, "batch heads own_tokens channels"],
     references: Iterable[ReferenceTokens],
     form: Form | None = None,
 ) -> Float[Tensor, "batch heads tokens channels"]:

@@ -25,6 +25,7 @@ _PIPELINES: dict[str, dict[str, Any]] = {
     "StableDiffusionPipeline": _UNCHECKED,
     _XL: {},
     "LatentConsistencyModelPipeline": _UNCHECKED,
+    "StableDiffusion3Pipeline": {},
 }
 """What is loaded, by the name in `model_index.json`, and what it is loaded with."""
 _XL_HAND: Mapping[str, float] = {"feedback_end": 0.5}
@@ -79,15 +80,14 @@ class Checkpoint:
 
 
 def load_pipeline(checkpoint: Checkpoint) -> Any:
-    """Load a Stable Diffusion pipeline (1.x, 2.x, SDXL, LCM) onto its device, in fitting precision.
+    """Load a Stable Diffusion pipeline (1.x, 2.x, SDXL, LCM, 3.x) onto its device.
 
-    Only safetensors are read, no code of a checkpoint is
-    run, and no safety checker is loaded.
+    Only safetensors are read, no code of a checkpoint is run, and no safety checker is loaded.
 
     Raises:
         FileNotFoundError: a hub id whose files are neither in the cache nor reachable.
         ValueError: the checkpoint is no Stable Diffusion text-to-image pipeline, or is damaged, or
-            the LoRA does not fit it.
+            the LoRA does not fit it, or a transformer is to be compiled.
     """
     device = _best_device() if checkpoint.device == "auto" else checkpoint.device
     pipeline = _load(checkpoint, _dtype(checkpoint.precision, device))
@@ -98,6 +98,8 @@ def load_pipeline(checkpoint: Checkpoint) -> Any:
     pipeline.set_progress_bar_config(disable=True)
     pipeline = pipeline.to(device)
     if checkpoint.compile:
+        if not hasattr(pipeline, "unet"):
+            raise ValueError("compile works on U-Nets, and this checkpoint has a transformer")
         compile_blocks(pipeline.unet)
     return pipeline
 
@@ -123,7 +125,7 @@ def load_preview_decoder(name: str, pipeline: Any) -> Any:
             if kind != "AutoencoderTiny":
                 raise ValueError(f"it describes a network of class {kind}")
             decoder = AutoencoderTiny.from_pretrained(
-                source, use_safetensors=True, dtype=pipeline.unet.dtype
+                source, use_safetensors=True, dtype=pipeline.vae.dtype
             )
         except OSError as error:
             if folder.is_dir():
@@ -205,10 +207,14 @@ def _pipeline_of(source: str, revision: str | None) -> tuple[Any, dict[str, Any]
     """Return the pipeline that a folder or a hub id describes, and what it is loaded with."""
     from diffusers import DiffusionPipeline
 
-    name = DiffusionPipeline.load_config(source, revision=revision)["_class_name"]
+    described = DiffusionPipeline.load_config(source, revision=revision)
+    name = described["_class_name"]
     if name not in _PIPELINES:
         raise ValueError(f"it describes a {name}; known are {', '.join(_PIPELINES)}")
-    return _pipeline(name)
+    pipeline, settings = _pipeline(name)
+    # Stable Diffusion 3 without its largest text encoder is loaded only where that is said again.
+    left_out = {part: None for part, of in described.items() if of in ([None, None], (None, None))}
+    return pipeline, left_out | settings
 
 
 def _pipeline_of_file(path: Path) -> tuple[Any, dict[str, Any]]:

@@ -48,7 +48,9 @@ def decode(
 
 
 def _unscaled(vae: Any, latents: Tensor) -> Tensor:
-    """Undo the scaling for the U-Net."""
+    """Undo the scaling, and the shift where there is one, for the network."""
+    if (shift := getattr(vae.config, "shift_factor", None)) is not None:
+        return latents / vae.config.scaling_factor + shift  # type: ignore[no-any-return]
     mean, std = (getattr(vae.config, name, None) for name in ("latents_mean", "latents_std"))
     if mean is None or std is None:
         return latents / vae.config.scaling_factor  # type: ignore[no-any-return]

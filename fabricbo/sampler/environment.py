@@ -9,7 +9,9 @@ import torch
 
 from fabricbo.protocols import Environment
 from fabricbo.sampler.compiling import is_compiled
+from fabricbo.sampler.networks import network_of
 
+_NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2", "text_encoder_3", "transformer")
 PACKAGES = ("fabricbo", "torch", "diffusers", "transformers", "peft", "numpy", "pillow")
 
 
@@ -19,15 +21,15 @@ def environment_of(pipeline: Any) -> Environment:
     Weights are told by SHA-256 over the names and bytes of all parameters of the networks as they
     are loaded, LoRA and precision included: equal wherever the files came from.
     """
-    unet = pipeline.unet
-    compiled = {"compiled": True} if is_compiled(unet) else {}
+    network = network_of(pipeline)
+    compiled = {"compiled": True} if is_compiled(network) else {}
     scheduler = {k: v for k, v in pipeline.scheduler.config.items() if not k.startswith("_")}
     return {
         "weights": _digest(pipeline),
         "scheduler": type(pipeline.scheduler).__name__,
         "scheduler_options": {name: _plain(value) for name, value in sorted(scheduler.items())},
-        "dtype": str(unet.dtype).removeprefix("torch."),
-        "device": _device_name(unet.device),
+        "dtype": str(network.dtype).removeprefix("torch."),
+        "device": _device_name(network.device),
         **compiled,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -37,7 +39,7 @@ def environment_of(pipeline: Any) -> Environment:
 
 def _digest(pipeline: Any) -> str:
     found = hashlib.sha256()
-    for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
+    for part in _NETWORKS:
         network = getattr(pipeline, part, None)
         for name, tensor in sorted(network.state_dict().items()) if network is not None else ():
             found.update(f"{part}.{name} {tuple(tensor.shape)} {tensor.dtype}".encode())

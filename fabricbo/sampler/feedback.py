@@ -1,7 +1,8 @@
-"""FABRIC on a U-Net: `guided_noise` for one evaluation, `feedback` around a whole pipeline call.
+"""FABRIC on a network: `guided_noise` for one evaluation of a U-Net, `feedback` around a whole
+pipeline call of a U-Net or transformer.
 
 Method: arXiv 2307.10159, section 3 and algorithm 1. References are noised to the current
-timestep, run through the U-Net with an empty prompt, and their hidden states before every
+timestep, run through the network with an empty prompt, and their hidden states before every
 self-attention become extra tokens: liked ones in the conditional pass, disliked ones in
 the unconditional pass.
 """
@@ -17,6 +18,7 @@ from torch import Tensor
 from fabricbo.records import FabricParams
 from fabricbo.sampler.hook import FeedbackHook
 from fabricbo.sampler.inputs import FeedbackInputs, Share
+from fabricbo.sampler.networks import Network, check_known
 from fabricbo.sampler.reference_pass import features_of
 from fabricbo.sampler.schedule import WeightPair, level_weights
 from fabricbo.sampler.surgery import Injection, levels_of, patched
@@ -76,20 +78,24 @@ def guided_noise(
 
 @contextmanager
 def feedback(
-    unet: UNet2DConditionModel,
+    unet: Network,
     scheduler: SchedulerMixin,
     params: FabricParams,
     inputs: FeedbackInputs,
 ) -> Iterator[None]:
-    """Give every pipeline that drives `unet` with `scheduler` feedback inside the `with`.
+    """Give every pipeline that drives a network with `scheduler` feedback inside the `with`.
 
     The pipeline must be called with `params.guidance_scale` and `params.denoising_steps`, and with
     `params.rescale` as its `guidance_rescale` where that is not 0; it batches as diffusers does,
     unconditional rows first, or without them when guidance is off.
-    On leaving, also by an exception, the U-Net has the very processors it had before.
+    On leaving, also by an exception, the network has the very processors it had before.
+
+    Args:
+        unet: the U-Net (`pipeline.unet`), or a transformer of PixArt or Stable Diffusion 3
+            (`pipeline.transformer`), which has only the outermost level.
 
     Raises:
-        ValueError: the U-Net needs added conditions that are not given, or of an unknown kind, or
+        ValueError: the network is of another kind, needs added conditions that are not given, or
             has no self-attention at one of `inputs.levels`.
     """
     with shared_feedback(unet, scheduler, [Share(None, params, inputs)]):
@@ -98,7 +104,7 @@ def feedback(
 
 @contextmanager
 def shared_feedback(
-    unet: UNet2DConditionModel, scheduler: SchedulerMixin, shares: Sequence[Share]
+    unet: Network, scheduler: SchedulerMixin, shares: Sequence[Share]
 ) -> Iterator[None]:
     """Give the images of one batch different feedback: weights, windows, references.
 
@@ -112,7 +118,7 @@ def shared_feedback(
             differ, or as for `feedback`.
     """
     for share in shares:
-        check_unet(unet, share.inputs)
+        check_network(unet, share.inputs)
     if len({share.params.batch_settings for share in shares}) != 1:
         raise ValueError("images of one batch need one guidance scale, rescale and number of steps")
     if len({share.inputs.way for share in shares}) != 1:
@@ -130,33 +136,26 @@ def shared_feedback(
             after.remove()
 
 
-def check_unet(unet: UNet2DConditionModel, inputs: FeedbackInputs | None = None) -> None:
-    """Check that feedback can be given to a U-Net, and that the inputs hold what it needs.
+def check_network(network: Network, inputs: FeedbackInputs | None = None) -> None:
+    """Check that feedback can be given to a network, and that the inputs hold what it needs.
 
     Raises:
-        ValueError: it needs added conditions that are not given, or of an unknown kind, or has no
+        ValueError: it is of another kind, needs added conditions that are not given, or has no
             self-attention at one of the levels.
     """
-    kind = unet.config.addition_embed_type
-    if kind not in (None, "text_time"):
-        raise ValueError(
-            "feedback works on Stable Diffusion 1.x, 2.x and SDXL; this U-Net needs added "
-            f"conditions of type {kind!r}"
-        )
-    if kind == "text_time" and inputs is not None and "text_embeds" not in inputs.null_added:
-        raise ValueError("this U-Net (SDXL) needs null_added['text_embeds'], of the empty prompt")
+    check_known(network, None if inputs is None else inputs.null_added)
     if inputs is not None and inputs.levels is not None:
-        check_levels(unet, inputs.levels)
+        check_levels(network, inputs.levels)
 
 
-def check_levels(unet: UNet2DConditionModel, levels: Collection[int]) -> None:
-    """Check that feedback can act at certain levels of a U-Net.
+def check_levels(network: Network, levels: Collection[int]) -> None:
+    """Check that feedback can act at certain levels of a network.
 
     Raises:
         ValueError: there are none, or one has no self-attention.
     """
-    known = levels_of(unet)
+    known = levels_of(network)
     if not levels or not known.issuperset(levels):
         raise ValueError(
-            f"feedback can act at levels {sorted(known)} of this U-Net, got {sorted(levels)}"
+            f"feedback can act at levels {sorted(known)} of this network, got {sorted(levels)}"
         )

@@ -1,4 +1,4 @@
-"""What each U-Net pass of a pipeline gets: which references, for which rows, how strongly."""
+"""What each pass of a network gets: which references, for which rows, how strongly."""
 
 import json
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from fabricbo.sampler.features import FeatureCache, FeatureKey
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share
+from fabricbo.sampler.networks import Network, asked, inner_levels
 from fabricbo.sampler.reference_pass import (
     Pass,
     features_at,
@@ -42,18 +42,18 @@ class _Wanted:
 
 
 class FeedbackHook:
-    """Decides before each U-Net pass what is injected, and counts the denoising steps."""
+    """Decides before each pass what is injected, and counts the denoising steps."""
 
     def __init__(
-        self, patch: UNetPatch, unet: UNet2DConditionModel, scheduler: Any, shares: Sequence[Share]
+        self, patch: UNetPatch, unet: Network, scheduler: Any, shares: Sequence[Share]
     ) -> None:
-        """Serve a patched U-Net; see `shared_feedback`."""
+        """Serve a patched network; see `shared_feedback`."""
         self._patch = patch
         self._unet = unet
         self._scheduler = scheduler
         self._shares = shares
         guidance = shares[0].params.guidance_scale
-        self._guided = guidance > 1 and unet.config.time_cond_proj_dim is None
+        self._guided = guidance > 1 and getattr(unet.config, "time_cond_proj_dim", None) is None
         self._in_reference_pass = False
         self._timesteps: Tensor | None = None
         self._step = -1
@@ -67,8 +67,7 @@ class FeedbackHook:
         """Run the references that this pass needs, and say what goes where."""
         if self._in_reference_pass:
             return
-        rows = (args[0] if args else kwargs["sample"]).shape[0]
-        timestep = args[1] if len(args) > 1 else kwargs["timestep"]
+        rows, timestep = asked(self._unet, args, kwargs)
         self._count(timestep)
         if wanted := self._wanted(self._step, rows):
             given = wanted[0].inputs
@@ -134,7 +133,7 @@ class FeedbackHook:
                 lambda: self._compute(wanted, reference, passing, rest),
             )
 
-        levels = level_weights(wanted.weights, len(self._unet.down_blocks), wanted.middle)
+        levels = level_weights(wanted.weights, inner_levels(self._unet), wanted.middle)
         found = [features(reference) for reference in wanted.references]
         weights = [[w * reference.strength for w in levels] for reference in wanted.references]
         return Injection(wanted.rows, found, weights)
@@ -219,4 +218,4 @@ def _index(timestep: Any, timesteps: Tensor) -> int:
 def _schedule_name(scheduler: Any) -> str:
     """Name all that decides how a reference is noised at a denoising step."""
     config = json.dumps(dict(scheduler.config), sort_keys=True, default=str)
-    return f"{type(scheduler).__name__} {len(scheduler.timesteps)} {config}"
+    return f"{type(scheduler).__name__} {scheduler.timesteps.tolist()} {config}"

@@ -13,7 +13,7 @@ from fabricbo.sampler.noise import ReferenceNoise, fixed_noise
 
 @dataclass(frozen=True)
 class ReferenceLatent:
-    """A reference as the U-Net sees it.
+    """A reference as the network sees it.
 
     Raises:
         ValueError: a strength that is not finite and above 0.
@@ -21,7 +21,7 @@ class ReferenceLatent:
 
     id: str
     latents: Float[Tensor, "1 channels height width"]
-    """Clean, scaled by the VAE's scaling factor."""
+    """Clean, scaled by the VAE's scaling factor, and shifted where it has a shift factor."""
     strength: float = 1.0
     """Factor on its feedback weight, above 0; its features do not depend on it."""
 
@@ -45,8 +45,9 @@ class FeedbackInputs:
     cache: FeatureCache = field(default_factory=FeatureCache)
     """Belongs to the checkpoint; share it between calls."""
     null_added: Mapping[str, Tensor] = field(default_factory=dict)
-    """Added conditions of the empty prompt, where the U-Net wants some (SDXL: `text_embeds`,
-    `1 channels`)."""
+    """Added conditions of the empty prompt, where the network wants some: SDXL's `text_embeds` and
+    Stable Diffusion 3's `pooled_projections`, `1 channels`; PixArt's `encoder_attention_mask`,
+    `1 tokens`."""
     levels: frozenset[int] | None = None
     """U-Net levels that feedback acts at: 0 is the outermost, the number of down blocks the
     bottleneck; None: all. Common to the images of a batch, as are the next three."""

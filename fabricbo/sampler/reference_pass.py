@@ -1,4 +1,4 @@
-"""The pass of a reference through the U-Net, which gives its features.
+"""The pass of a reference through the network, which gives its features.
 
 Method: arXiv 2307.10159, section 3: a reference is noised to the current timestep and goes
 through the U-Net with an empty prompt. It goes without other references, for two denoising steps at
@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
 from jaxtyping import Float
 from torch import Tensor
 
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent
+from fabricbo.sampler.networks import Network, call
 from fabricbo.sampler.noise import ANY_STEP
 from fabricbo.sampler.surgery import Features, UNetPatch
 
@@ -23,6 +23,14 @@ STEPS_TOGETHER = 2
 """A row takes less in a batch of two than alone, and less still in one of four (see
 docs/performance.md). But four hold more at once than a guided pass of one image, and run more steps
 that are outside of a window."""
+
+
+_SIZES = ("time_ids", "resolution", "aspect_ratio")
+"""What tells a network of the image's size: SDXL, and PixArt alpha for 1024 pixels."""
+_ATTENTION_SETTINGS = ("cross_attention_kwargs", "joint_attention_kwargs")
+"""What U-Nets, and transformers with joint attention, hand on to their attentions."""
+_OF_A_PROMPT = ("pooled_projections", "encoder_attention_mask")
+"""What transformers are told of a prompt besides its embedding."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +49,12 @@ class Pass:
     def distinct(self) -> Hashable:
         """What features depend on in `conditions`."""
         added = self.conditions.get("added_cond_kwargs") or {}
-        times = added.get("time_ids")
-        scale = (self.conditions.get("cross_attention_kwargs") or {}).get("scale")
+        scales = [(self.conditions.get(name) or {}).get("scale") for name in _ATTENTION_SETTINGS]
         cond = self.conditions.get("timestep_cond")
         return (
-            None if times is None else tuple(times[-1].tolist()),
+            *(None if added.get(n) is None else tuple(added[n][-1].tolist()) for n in _SIZES),
             None if cond is None else tuple(cond[0].tolist()),
-            scale,
+            *scales,
         )
 
 
@@ -79,7 +86,7 @@ def passes_together(scheduler: Any, inputs: FeedbackInputs, passing: Pass) -> Se
 
 def features_at(
     patch: UNetPatch,
-    unet: UNet2DConditionModel,
+    unet: Network,
     noised: Sequence[Float[Tensor, "1 channels height width"]],
     timesteps: Sequence[Any],
     null_embeds: Float[Tensor, "1 tokens embed"],
@@ -88,8 +95,8 @@ def features_at(
     """Return features at each of several timesteps, from one pass."""
     rows = len(noised)
     times = torch.stack([torch.as_tensor(t, device=noised[0].device) for t in timesteps])
-    given = _for_rows({"embeds": null_embeds, **conditions}, rows)
-    found = _captured(patch, unet, torch.cat(list(noised)), times, given.pop("embeds"), **given)
+    given = _for_rows({"encoder_hidden_states": null_embeds, **conditions}, rows)
+    found = _captured(patch, unet, torch.cat(list(noised)), times, given)
     if rows == 1:
         return [tuple(found)]
     # Copies, so that one can be dropped without the others.
@@ -98,20 +105,21 @@ def features_at(
 
 def features_of(
     patch: UNetPatch,
-    unet: UNet2DConditionModel,
+    unet: Network,
     noised: Float[Tensor, "1 channels height width"],
     timestep: Any,
     null_embeds: Float[Tensor, "1 tokens embed"],
 ) -> Features:
     """Return the hidden states before each self-attention of one pass."""
-    return tuple(_captured(patch, unet, noised, timestep, null_embeds))
+    given = {"encoder_hidden_states": null_embeds}
+    return tuple(_captured(patch, unet, noised, timestep, given))
 
 
 def _captured(
-    patch: UNetPatch, unet: UNet2DConditionModel, *given: Any, **conditions: Any
+    patch: UNetPatch, unet: Network, noised: Tensor, times: Any, given: Mapping[str, Any]
 ) -> list[Tensor]:
     with patch.capturing() as captured:
-        unet(*given, return_dict=False, **conditions)
+        call(unet, noised, times, given)
     return [captured[index] for index in range(len(patch.layers))]
 
 
@@ -137,6 +145,8 @@ def noised_input(
     t = torch.as_tensor(passing.timestep, device=clean.device)
     if _can_stand(scheduler, passing):
         scheduler = _standing_at(scheduler, passing.step)
+    if hasattr(scheduler, "scale_noise"):  # flow matching
+        return scheduler.scale_noise(clean, t.reshape(1), noise.to(clean))  # type: ignore[no-any-return]
     noised = scheduler.add_noise(clean, noise.to(clean), t.reshape(1))
     noised = scheduler.scale_model_input(noised, passing.timestep)
     if channels == 2 * clean.shape[1] + 1:
@@ -164,7 +174,7 @@ def _standing_at(scheduler: Any, step: int) -> Any:
 
 
 def reference_conditions(inputs: FeedbackInputs, passing: Pass) -> dict[str, Any]:
-    """Return what goes with a reference where a pipeline hands more than a prompt to the U-Net.
+    """Return what goes with a reference where a pipeline hands more than a prompt to the network.
 
     Sizes (SDXL) and the guidance that is told to the network (LCM) are those of the images; of an
     IP-Adapter's image there is nothing; a ControlNet's residuals are left out: they describe the
@@ -173,13 +183,19 @@ def reference_conditions(inputs: FeedbackInputs, passing: Pass) -> dict[str, Any
     given, found = passing.conditions, {}
     if given.get("timestep_cond") is not None:
         found["timestep_cond"] = given["timestep_cond"][:1]
-    if given.get("cross_attention_kwargs"):
-        kept = {k: v for k, v in given["cross_attention_kwargs"].items() if k == "scale"}
-        found["cross_attention_kwargs"] = kept
+    for name in _ATTENTION_SETTINGS:
+        if given.get(name):
+            found[name] = {k: v for k, v in given[name].items() if k == "scale"}
+    for name in _OF_A_PROMPT:
+        if given.get(name) is not None and name in inputs.null_added:
+            found[name] = inputs.null_added[name]
     added: dict[str, Any] = {}
     theirs = given.get("added_cond_kwargs") or {}
     if "time_ids" in theirs:
         added |= {**inputs.null_added, "time_ids": theirs["time_ids"][-1:]}
+    for name in _SIZES[1:]:
+        if name in theirs:
+            added[name] = None if theirs[name] is None else theirs[name][-1:]
     if "image_embeds" in theirs:
         added["image_embeds"] = [_no_image(e, passing.guided) for e in theirs["image_embeds"]]
     if added:

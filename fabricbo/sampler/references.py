@@ -55,7 +55,7 @@ def resize(image: Image.Image, width: int, height: int, fit: ReferenceFit) -> Im
 
 @torch.no_grad()
 def encode(vae: Any, image: Image.Image) -> Float[Tensor, "1 channels height width"]:
-    """Encode an RGB image as latents scaled for the U-Net.
+    """Encode an RGB image as latents, scaled (Stable Diffusion 3: and shifted) for the network.
 
     A VAE with a distribution gives its mode, which needs no random numbers (the authors draw
     from it); `AutoencoderTiny` gives latents directly. One that overflows in half
@@ -77,4 +77,7 @@ def _encode(vae: Any, image: Image.Image) -> Float[Tensor, "1 channels height wi
     pixels = (levels.float() / 127.5 - 1).to(vae.device, vae.dtype)
     encoded = vae.encode(pixels)
     latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
+    shift = getattr(vae.config, "shift_factor", None)
+    if shift:
+        latents = latents - shift
     return latents * vae.config.scaling_factor  # type: ignore[no-any-return]

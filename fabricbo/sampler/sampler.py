@@ -20,10 +20,11 @@ from fabricbo.records import Action, FabricParams
 from fabricbo.sampler.decoding import Undecoded, can_decode
 from fabricbo.sampler.environment import environment_of
 from fabricbo.sampler.features import FeatureCache
-from fabricbo.sampler.feedback import check_levels, check_unet, shared_feedback
+from fabricbo.sampler.feedback import check_levels, check_network, shared_feedback
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share
 from fabricbo.sampler.memory import Ask, MemoryPlan, Wish, feature_sizes, plan_within
 from fabricbo.sampler.merging import MOST
+from fabricbo.sampler.networks import is_transformer, network_of, told_besides
 from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
 from fabricbo.sampler.previews import Previews, check_decoder, previewing
 from fabricbo.sampler.prompts import drop_words
@@ -113,21 +114,27 @@ class FabricSampler:
         """Wrap a pipeline.
 
         Args:
-            pipeline: diffusers' `StableDiffusionPipeline`, or one that takes the same arguments.
+            pipeline: diffusers' `StableDiffusionPipeline`, or one that takes the same arguments, as
+                `StableDiffusion3Pipeline` does.
             options: what is common to all images.
             previews: who is shown images while they are drawn; None: nobody.
 
         Raises:
-            ValueError: the previews' decoder is for other latents, or the U-Net needs added
-                conditions of a kind that this version does not give, or has no self-attention at
-                one of the levels.
+            ValueError: the pipeline takes other arguments, its network needs added conditions of a
+                kind that this version does not give, has no self-attention at one of the levels, or
+                is a transformer and memory is bounded, or the previews' decoder is for other
+                latents.
         """
-        check_unet(pipeline.unet)
+        self.network = network_of(pipeline)
+        check_network(self.network)
+        check_arguments(pipeline)
+        if options is not None and options.max_memory is not None and is_transformer(self.network):
+            raise ValueError("max_memory is computed for U-Nets only, and this is a transformer")
         if previews is not None:
             check_decoder(previews.decoder, pipeline)
         self.previews = previews
         if options is not None and options.feedback_levels is not None:
-            check_levels(pipeline.unet, options.feedback_levels)
+            check_levels(self.network, options.feedback_levels)
         self.pipeline = pipeline
         self.options = options or SamplerOptions()
         self.cache = FeatureCache(self.options.cache_bytes, self.options.host_cache_bytes)
@@ -257,7 +264,7 @@ class FabricSampler:
         width, height = self.size
         latent_size = height // scale, width // scale
         levels, merge = options.feedback_levels, options.merge_tokens
-        sizes = feature_sizes(self.pipeline.unet, latent_size, levels, merge)
+        sizes = feature_sizes(self.network, latent_size, levels, merge)
         wish = Wish(options.cache_bytes, options.lean, options.images_at_once)
         return plan_within(bound, sizes, asks, features, wish)
 
@@ -275,7 +282,7 @@ class FabricSampler:
         ]
         guidance = drawings[0].action.params.guidance_scale
         with (
-            shared_feedback(self.pipeline.unet, self.pipeline.scheduler, shares),
+            shared_feedback(self.network, self.pipeline.scheduler, shares),
             previewing(self.pipeline, self.previews, guidance),
         ):
             output = self.pipeline(
@@ -304,7 +311,7 @@ class FabricSampler:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the images, in pixels."""
-        sample = self.pipeline.unet.config.sample_size
+        sample = self.network.config.sample_size
         rows, columns = (sample, sample) if isinstance(sample, int) else sample
         scale = self.pipeline.vae_scale_factor
         return self.options.width or columns * scale, self.options.height or rows * scale
@@ -336,7 +343,7 @@ class FabricSampler:
 
     @property
     def null_added(self) -> Mapping[str, Tensor]:
-        """Added conditions of the empty prompt (SDXL), `1 channels` each."""
+        """Added conditions of the empty prompt (SDXL, Stable Diffusion 3), `1 channels` each."""
         return self._null_prompt[1]
 
     @cached_property
@@ -344,12 +351,12 @@ class FabricSampler:
         """The empty prompt, as the pipeline itself gives it to the unconditional pass."""
         device = self.pipeline._execution_device
         _, embeds, *pooled = self.pipeline.encode_prompt(
-            prompt="",
+            **_empty_prompts(self.pipeline),
             device=device,
             num_images_per_prompt=1,
             do_classifier_free_guidance=True,
         )
-        return embeds, {"text_embeds": pooled[1]} if pooled else {}
+        return embeds, {told_besides(self.network): pooled[1]} if pooled else {}
 
 
 def _with_strengths(
@@ -406,6 +413,27 @@ def _asked(drawing: Drawing) -> list[str]:
     if len(prompts) != len(seeds):
         raise ValueError(f"expected one prompt a seed, got {len(prompts)} for {len(seeds)} seeds")
     return prompts
+
+
+def _empty_prompts(pipeline: Any) -> dict[str, str]:
+    """Return an empty prompt for each text encoder that has to be given one of its own."""
+    known = signature(pipeline.encode_prompt).parameters.values()
+    own = [one.name for one in known if one.name.startswith("prompt_") and one.default is one.empty]
+    return dict.fromkeys(["prompt", *own], "")
+
+
+def check_arguments(pipeline: Any) -> None:
+    """Check that a pipeline takes what `FabricSampler` hands to it.
+
+    Raises:
+        ValueError: it does not.
+    """
+    known = signature(pipeline.__call__).parameters
+    if "callback" in known and "callback_on_step_end" not in known:
+        raise ValueError(
+            f"FabricSampler cannot call {type(pipeline).__name__}, whose callback is of diffusers' "
+            "older kind; call it within fabricbo.sampler.feedback"
+        )
 
 
 def check_rescale(pipeline: Any) -> None:

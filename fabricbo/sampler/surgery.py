@@ -1,8 +1,9 @@
-"""Surgery on a U-Net: its self-attentions can be read, and given more tokens to attend to.
+"""Surgery on a network: its self-attentions can be read, and given more tokens to attend to.
 
-`patched(unet)` puts a processor of our own in front of each self-attention's processor and
+`patched(network)` puts a processor of our own in front of each self-attention's processor and
 puts the very objects it found back, also after an exception. As long as nothing is read or
-injected, the processors found do all the work, on the very tensors they would have got.
+injected, the processors found do all the work, on the very tensors they would have got. Where image
+and text share one attention, its image tokens are what is read and given more.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -11,14 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from fabricbo.sampler.attention import Form, ReferenceTokens, weighted_attention
 from fabricbo.sampler.compiling import is_compiled, left_out
+from fabricbo.sampler.joint import heads, joint_attention
 from fabricbo.sampler.merging import merge_alike
+from fabricbo.sampler.networks import Network, is_transformer, transformer_attentions
 
 Hidden = Float[Tensor, "1 _ _"]
 """Hidden states of a reference before one self-attention, `1 tokens channels`."""
@@ -66,6 +68,9 @@ Feature = Hidden | Merged | Projected
 """What one reference offers in one layer."""
 Features = tuple[Feature, ...]
 """What one reference offers, in the order of the layers, which differ in tokens and channels."""
+Attended = Tensor | tuple[Tensor, Tensor]
+"""What an attention gives back: `batch tokens channels` of the image, and of the text where both
+share it."""
 
 
 @dataclass(frozen=True)
@@ -148,10 +153,8 @@ def _merged(found: Feature, share: float) -> Feature:
 
 
 @contextmanager
-def patched(
-    unet: UNet2DConditionModel, levels: Collection[int] | None = None
-) -> Iterator[UNetPatch]:
-    """Open a U-Net's self-attentions for reading and injection; restore them on leaving.
+def patched(unet: Network, levels: Collection[int] | None = None) -> Iterator[UNetPatch]:
+    """Open a network's self-attentions for reading and injection; restore them on leaving.
 
     Args:
         levels: those whose self-attentions are opened; None: all.
@@ -174,23 +177,24 @@ class _Layer:
     attention: Any
     """A self-attention, diffusers' `Attention`."""
     level: int
-    """0 for the outermost blocks, the number of down blocks for the bottleneck."""
+    """0 for the outermost blocks and all of a transformer, the number of down blocks for the
+    bottleneck."""
 
 
-def levels_of(unet: UNet2DConditionModel) -> frozenset[int]:
+def levels_of(unet: Network) -> frozenset[int]:
     """Return the levels that have self-attentions."""
     return frozenset(layer.level for layer in _self_attentions(unet))
 
 
-def self_attentions(
-    unet: UNet2DConditionModel, levels: Collection[int] | None = None
-) -> list[tuple[Any, int]]:
+def self_attentions(unet: Network, levels: Collection[int] | None = None) -> list[tuple[Any, int]]:
     """Return the self-attentions that `patched` opens (diffusers' `Attention`), with levels."""
     layers = _self_attentions(unet)
     return [(one.attention, one.level) for one in layers if levels is None or one.level in levels]
 
 
-def _self_attentions(unet: UNet2DConditionModel) -> list[_Layer]:
+def _self_attentions(unet: Network) -> list[_Layer]:
+    if is_transformer(unet):
+        return [_Layer(attention, 0) for attention in transformer_attentions(unet)]
     down, up = list(unet.down_blocks), list(unet.up_blocks)
     blocks = [*enumerate(down), *((len(up) - 1 - i, block) for i, block in enumerate(up))]
     if unet.mid_block is not None:
@@ -219,20 +223,22 @@ class _FeedbackProcessor:
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
         **kwargs: Any,
-    ) -> Tensor:
-        def original(rows: Tensor) -> Tensor:
-            result: Tensor = self._original(
-                attn, rows, encoder_hidden_states, attention_mask, temb, **kwargs
-            )
+    ) -> Attended:
+        def original(image: Tensor, text: Tensor | None) -> Attended:
+            result: Attended = self._original(attn, image, text, attention_mask, temb, **kwargs)
             return result
 
         self._patch.capture(self._index, hidden_states)
         active = [part for i in self._patch.injections if (part := self._part(i)).references]
         if not active:
-            return original(hidden_states)
+            return original(hidden_states, encoder_hidden_states)
         if attention_mask is not None:
             raise NotImplementedError("feedback in a self-attention that has a mask of its own")
-        return _by_rows(attn, hidden_states, active, original, lean=self._patch.lean)
+
+        def attend(image: Tensor, text: Tensor | None, part: _Part) -> Attended:
+            return _attend(attn, image, text, part.references, lean=self._patch.lean)
+
+        return _by_rows(hidden_states, encoder_hidden_states, active, original, attend)
 
     def _part(self, injection: Injection) -> "_Part":
         level = self._patch.layers[self._index].level
@@ -254,37 +260,51 @@ class _Part:
 
 
 def _by_rows(
-    attn: Any,
-    hidden_states: Float[Tensor, "batch tokens channels"],
+    image: Float[Tensor, "batch tokens channels"],
+    text: Float[Tensor, "batch text_tokens channels"] | None,
     active: Sequence[_Part],
-    original: Callable[[Tensor], Tensor],
-    *,
-    lean: bool,
-) -> Float[Tensor, "batch tokens channels"]:
+    original: Callable[[Tensor, Tensor | None], Attended],
+    attend: Callable[[Tensor, Tensor | None, _Part], Attended],
+) -> Attended:
     """Compute each group of rows with its own references, the rest as it would have been."""
+
+    def of(rows: slice) -> tuple[Tensor, Tensor | None]:
+        return image[rows], None if text is None else text[rows]
+
     done, found = 0, []
     for part in sorted(active, key=lambda part: part.rows.start):
         if done < part.rows.start:
-            found.append(original(hidden_states[done : part.rows.start]))
-        found.append(_attend(attn, hidden_states[part.rows], part.references, lean=lean))
+            found.append(original(*of(slice(done, part.rows.start))))
+        found.append(attend(*of(part.rows), part))
         done = part.rows.stop
-    if done < hidden_states.shape[0]:
-        found.append(original(hidden_states[done:]))
-    return torch.cat(found)
+    if done < image.shape[0]:
+        found.append(original(*of(slice(done, None))))
+    return _stacked(found)
+
+
+def _stacked(found: Sequence[Attended]) -> Attended:
+    """Put rows under each other again: those of the image, or of image and text."""
+    if isinstance(found[0], Tensor):
+        return torch.cat(found)  # type: ignore[arg-type]
+    image, text = zip(*found, strict=True)
+    return torch.cat(image), torch.cat(text)
 
 
 def _attend(
     attn: Any,
     hidden_states: Float[Tensor, "batch tokens channels"],
+    text: Float[Tensor, "batch text_tokens channels"] | None,
     references: Sequence[tuple[Feature, float]],
     *,
     lean: bool,
-) -> Float[Tensor, "batch tokens channels"]:
+) -> Attended:
     """Run diffusers' `Attention` with reference tokens; LoRA layers inside it apply to them too."""
-    query = _heads(attn, attn.to_q(hidden_states), attn.norm_q)
+    query = heads(attn, attn.to_q(hidden_states), attn.norm_q)
     own = _project(attn, hidden_states)
     tokens = (_tokens(attn, features, weight) for features, weight in references)
     form: Form | None = "merged" if lean else None
+    if text is not None:
+        return joint_attention(attn, (query, own.key, own.value), text, tokens, form)
     mixed = weighted_attention(query, own.key, own.value, tokens, form)
     out: Tensor = attn.to_out[0](mixed.transpose(1, 2).flatten(2))
     return attn.to_out[1](out) / attn.rescale_output_factor  # type: ignore[no-any-return]
@@ -301,11 +321,5 @@ def _project(attn: Any, features: Tensor | Merged | Projected) -> Projected:
     if isinstance(features, Merged):
         return replace(_project(attn, features.hidden), log_sizes=features.log_sizes)
     return Projected(
-        _heads(attn, attn.to_k(features), attn.norm_k), _heads(attn, attn.to_v(features), None)
+        heads(attn, attn.to_k(features), attn.norm_k), heads(attn, attn.to_v(features), None)
     )
-
-
-def _heads(attn: Any, tokens: Tensor, norm: nn.Module | None) -> Tensor:
-    """Split channels into heads: `batch tokens channels` to `batch heads tokens head_channels`."""
-    split = tokens.unflatten(-1, (attn.heads, -1)).transpose(1, 2)  # type: ignore[no-untyped-call]
-    return split if norm is None else norm(split)  # type: ignore[no-any-return]

@@ -7,6 +7,7 @@ thread was seen to be several times faster than two.
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from PIL import Image
 
 from fabricbo.protocols import Drawing, Environment
 from fabricbo.records import Action
+from fabricbo.sampler.networks import call, is_transformer
 from fabricbo.sampler.sampler import FabricSampler
 
 REMEASURE_SECONDS = 120.0
@@ -66,19 +68,22 @@ class ThreadTunedSampler:
 
     @torch.no_grad()
     def _pass_seconds(self, threads: int, images: int) -> float:
-        """Time the second of two U-Net passes; the first warms up."""
+        """Time the second of two passes of the network; the first warms up."""
         torch.set_num_threads(threads)
-        unet = self._sampler.pipeline.unet
+        network = self._sampler.network
         width, height = self._sampler.size
         scale = self._sampler.pipeline.vae_scale_factor
-        latents = torch.zeros(2 * images, unet.config.in_channels, height // scale, width // scale)
-        embeds = self._sampler.null_embeds.expand(2 * images, -1, -1)
-        added = {
+        latents = torch.zeros(
+            2 * images, network.config.in_channels, height // scale, width // scale
+        )
+        given: dict[str, Any] = {
             name: value.expand(2 * images, -1) for name, value in self._sampler.null_added.items()
         }
-        if added:
-            added["time_ids"] = torch.zeros(2 * images, 6)
-        unet(latents, 500, embeds, added_cond_kwargs=added or None)
+        if given and not is_transformer(network):
+            given = {"added_cond_kwargs": {**given, "time_ids": torch.zeros(2 * images, 6)}}
+        given["encoder_hidden_states"] = self._sampler.null_embeds.expand(2 * images, -1, -1)
+        times = torch.full((2 * images,), 500)
+        call(network, latents, times, given)
         began = time.monotonic()
-        unet(latents, 500, embeds, added_cond_kwargs=added or None)
+        call(network, latents, times, given)
         return time.monotonic() - began

@@ -1,0 +1,1 @@
+"""Small diffusion transformers that draw shapes, for `experiments.transformer_feedback`."""

@@ -1,0 +1,116 @@
+"""What differs between the networks that feedback works on: U-Nets and diffusion transformers.
+
+A transformer computes at one size throughout, so it has one level only, the outermost. PixArt
+(arXiv 2310.00426, 2403.04692) has the self-attention and cross-attention of a U-Net's blocks.
+Stable Diffusion 3 (arXiv 2403.03206) has one joint attention of image and text instead, and 3.5 a
+second one of the image alone in some blocks.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from diffusers import PixArtTransformer2DModel, SD3Transformer2DModel, UNet2DConditionModel
+from diffusers.models.attention_processor import JointAttnProcessor2_0
+from torch import Tensor
+
+Network: TypeAlias = UNet2DConditionModel | PixArtTransformer2DModel | SD3Transformer2DModel
+"""What predicts the noise."""
+
+
+def network_of(pipeline: Any) -> Any:
+    """Return what predicts the noise in a pipeline: its U-Net or its transformer."""
+    return pipeline.unet if hasattr(pipeline, "unet") else pipeline.transformer
+
+
+def is_transformer(network: Network) -> bool:
+    """Tell whether a network is a transformer of one level."""
+    return hasattr(network, "transformer_blocks")
+
+
+def inner_levels(network: Network) -> int:
+    """Return how many levels there are besides a bottleneck."""
+    return 1 if is_transformer(network) else len(network.down_blocks)
+
+
+def transformer_attentions(transformer: Network) -> list[Any]:
+    """Return the attentions that image tokens ask image tokens in, in the order of computation."""
+    names = ("attn", "attn2") if isinstance(transformer, SD3Transformer2DModel) else ("attn1",)
+    return [
+        attention
+        for block in transformer.transformer_blocks
+        for name in names
+        if (attention := getattr(block, name)) is not None
+    ]
+
+
+def told_besides(network: Network) -> str:
+    """Return the name of what a network is told of a prompt besides its embedding, if anything."""
+    if not is_transformer(network):
+        return "text_embeds"
+    joint = isinstance(network, SD3Transformer2DModel)
+    return "pooled_projections" if joint else "encoder_attention_mask"
+
+
+def asked(network: Network, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int, Any]:
+    """Return how many rows a pass of a pipeline has, and the timestep that they share.
+
+    Raises:
+        ValueError: it is an extra pass that leaves out layers.
+    """
+    if kwargs.get("skip_layers") is not None:
+        raise ValueError("feedback knows no skip-layer guidance; leave out skip_guidance_layers")
+    if not is_transformer(network):
+        sample = args[0] if args else kwargs["sample"]
+        return sample.shape[0], args[1] if len(args) > 1 else kwargs["timestep"]
+    sample = args[0] if args else kwargs["hidden_states"]
+    # Their pipelines repeat it for each row.
+    return sample.shape[0], kwargs["timestep"].flatten()[0]
+
+
+def call(network: Network, noised: Tensor, timesteps: Any, given: Mapping[str, Any]) -> None:
+    """Run a network for what its attentions see; what it predicts is not wanted.
+
+    Args:
+        given: the prompt's embedding as `encoder_hidden_states`, and what goes with it.
+    """
+    name = "hidden_states" if is_transformer(network) else "sample"
+    network(**{name: noised}, timestep=timesteps, return_dict=False, **given)
+
+
+def check_known(network: Any, null_added: Mapping[str, Tensor] | None = None) -> None:
+    """Check that feedback can be given to a network, and that what goes with it is given.
+
+    Raises:
+        ValueError: it cannot, or `null_added` lacks what the network wants of an empty prompt.
+    """
+    if hasattr(network, "down_blocks"):
+        _check_unet(network, null_added)
+    elif isinstance(network, (PixArtTransformer2DModel, SD3Transformer2DModel)):
+        _check_transformer(network, null_added)
+    else:
+        raise ValueError(
+            "feedback works on U-Nets of Stable Diffusion and on transformers of PixArt and "
+            f"Stable Diffusion 3, got {type(network).__name__}"
+        )
+
+
+def _check_unet(unet: Any, null_added: Mapping[str, Tensor] | None) -> None:
+    kind = unet.config.addition_embed_type
+    if kind not in (None, "text_time"):
+        raise ValueError(
+            "feedback works on Stable Diffusion 1.x, 2.x and SDXL; this U-Net needs added "
+            f"conditions of type {kind!r}"
+        )
+    if kind == "text_time" and null_added is not None and "text_embeds" not in null_added:
+        raise ValueError("this U-Net (SDXL) needs null_added['text_embeds'], of the empty prompt")
+
+
+def _check_transformer(transformer: Any, null_added: Mapping[str, Tensor] | None) -> None:
+    joint = isinstance(transformer, SD3Transformer2DModel)
+    processors = [attention.processor for attention in transformer_attentions(transformer)]
+    if joint and any(type(one) is not JointAttnProcessor2_0 for one in processors):
+        names = sorted({type(one).__name__ for one in processors})
+        raise ValueError(f"feedback needs Stable Diffusion 3's own attention, got {names}")
+    wanted = told_besides(transformer)
+    if null_added is not None and wanted not in null_added:
+        raise ValueError(f"this transformer needs null_added[{wanted!r}], of the empty prompt")
