@@ -3,6 +3,7 @@
     python -m experiments.bench_sampler                    # Stable Diffusion 1.5's size
     python -m experiments.bench_sampler --references 2,8 --images 1 --json
     python -m experiments.bench_sampler --operations       # what each needs, nothing is computed
+    python -m experiments.bench_sampler --weigh            # memory alone, nothing is timed
     python -m experiments.bench_sampler --memory --size 64    # what `max_memory` must be at least
     python -m experiments.bench_sampler --smoke
 
@@ -20,10 +21,10 @@ once besides the U-Net, what is kept from one to the next (`warm`, `lean`) inclu
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -33,7 +34,12 @@ from experiments.sampler_speed.unet import random_unet
 from experiments.sampler_speed.ways import EVALUATIONS, STEPS, STRIDED, Cell, Ways
 from fabricbo.sampler.memory import Batch, feature_sizes, need
 
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel
+
 NAMES = ("plain", "cold", "strided", "warm", "lean", "authors")
+WEIGHED = ("plain", "cold", "bounded", "authors")
+"""Where nothing is timed. `bounded` is `lean` with nothing kept for another evaluation."""
 
 
 @dataclass(frozen=True)
@@ -105,17 +111,39 @@ def table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def operations_table(kind: str, size: int, cells: Sequence[Cell]) -> list[str]:
-    """Return billions of multiplications and additions of an evaluation, as a table."""
-    unet = random_unet(kind, size, "meta")
+Costs = Mapping[str, float]
+"""Of each way, by its name."""
+
+
+def weigh_table(unet: "UNet2DConditionModel", cells: Sequence[Cell]) -> list[str]:
+    """Return the most megabytes that each way holds at once besides the U-Net, as a table."""
+    lines = [
+        f"| references | images | {' | '.join(WEIGHED)} | bounded / authors |",
+        f"|{'---|' * (len(WEIGHED) + 3)}",
+    ]
+    for cell in cells:
+        ways = Ways(unet, cell)
+        found = {name: peak_bytes(getattr(ways, name)) / 1e6 for name in WEIGHED}
+        numbers = " | ".join(f"{number:.0f}" for number in found.values())
+        ratio = found["bounded"] / found["authors"]
+        lines.append(f"| {cell.references} | {cell.images} | {numbers} | {ratio:.2f} |")
+    return lines
+
+
+def operations_of(unet: "UNet2DConditionModel", cell: Cell) -> Costs:
+    """Return billions of multiplications and additions of an evaluation."""
+    ways = Ways(unet, cell)
+    _ = ways.warm(), ways.lean()  # so that the next time they are
+    return {name: operations(getattr(ways, name)) / _evaluations(name) for name in NAMES}
+
+
+def operations_table(counted: Sequence[tuple[Cell, Costs]]) -> list[str]:
+    """Return operations as a table."""
     lines = [
         f"| references | images | {' | '.join(NAMES)} | cold / authors |",
         f"|{'---|' * (len(NAMES) + 3)}",
     ]
-    for cell in cells:
-        ways = Ways(unet, cell)
-        _ = ways.warm(), ways.lean()  # so that the next time they are
-        found = {name: operations(getattr(ways, name)) / _evaluations(name) for name in NAMES}
+    for cell, found in counted:
         numbers = " | ".join(f"{number:.4g}" for number in found.values())
         ratio = found["cold"] / found["authors"]
         lines.append(f"| {cell.references} | {cell.images} | {numbers} | {ratio:.2f} |")
@@ -140,22 +168,23 @@ def memory_table(kind: str, size: int, cells: Sequence[Cell]) -> list[str]:
     return lines
 
 
-def figure(rows: Sequence[Row], file: Path) -> None:
-    """Draw cost against the number of references, for one image."""
+def figure(costs: Sequence[tuple[Cell, Costs]], what: str, file: Path) -> None:
+    """Draw cost against the number of references, for the fewest images."""
     import matplotlib.pyplot as plt
 
-    one = [row for row in rows if row.images == min(r.images for r in rows)]
+    fewest = min(cell.images for cell, _ in costs)
+    one = [(cell, found) for cell, found in costs if cell.images == fewest]
     found, axes = plt.subplots(figsize=(5.5, 3.4), layout="constrained")
     for name in NAMES[1:]:
         axes.plot(
-            [row.references for row in one],
-            [getattr(row, name) / row.plain for row in one],
+            [cell.references for cell, _ in one],
+            [cost[name] / cost["plain"] for _, cost in one],
             marker="o",
             label=name,
         )
     axes.axhline(1, color="grey", linewidth=0.8)
     axes.set_xlabel("references")
-    axes.set_ylabel("seconds by those of plain sampling")
+    axes.set_ylabel(f"{what} by those of plain sampling")
     axes.set_ylim(bottom=0)
     axes.legend()
     found.savefig(file, dpi=120)
@@ -168,7 +197,11 @@ def main() -> None:
     cells = [Cell(several, images) for images in options.images for several in options.references]
     kind, size = ("tiny", 16) if options.smoke else (options.unet, options.size)
     if options.operations:
-        print("\n".join(operations_table(kind, size, cells)))
+        meta = random_unet(kind, size, "meta")
+        counted = [(cell, operations_of(meta, cell)) for cell in cells]
+        print("\n".join(operations_table(counted)))
+        if options.figure:
+            figure(counted, "operations", options.figure)
         return
     if options.memory:
         print("\n".join(memory_table(kind, size, cells)))
@@ -176,12 +209,16 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
     unet = random_unet(kind, size, device)
+    if options.weigh:
+        print("\n".join(weigh_table(unet, cells)))
+        return
     rows = []
     for cell in cells:
         rows.append(measure(Ways(unet, cell), cell, options.rounds))
         print(table(rows)[-1], file=sys.stderr)
     if options.figure:
-        figure(rows, options.figure)
+        timed = [{name: getattr(row, name) for name in NAMES} for row in rows]
+        figure(list(zip(cells, timed, strict=True)), "seconds", options.figure)
     if options.json:
         print(json.dumps({"device": device, "rows": [asdict(row) for row in rows]}))
     else:
@@ -205,6 +242,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cpu", action="store_true", help="even where there is a GPU")
     parser.add_argument("--figure", type=Path, help="draw cost by references into this file")
     parser.add_argument("--operations", action="store_true", help="count, and time nothing")
+    parser.add_argument("--weigh", action="store_true", help="measure memory, time nothing")
     parser.add_argument("--memory", action="store_true", help="compute what it needs at least")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--smoke", action="store_true", help="a small U-Net, two cells")

@@ -158,6 +158,15 @@ def test_distil_decoder() -> None:
     assert full[-1] > 30
 
 
+def test_weighing_the_sampler() -> None:
+    done = script("experiments.bench_sampler", "--weigh", "--smoke", "--cpu")
+    _, _, *rows = done.stdout.splitlines()
+    for row in rows:
+        _, _, plain, cold, bounded, authors, ratio = map(float, row.strip("| ").split(" | "))
+        assert plain <= bounded <= cold < authors
+        assert ratio < 1
+
+
 def test_memory_of_the_sampler() -> None:
     done = script("experiments.bench_sampler", "--memory", "--unet", "tiny", "--references", "1,4")
     one, four = (

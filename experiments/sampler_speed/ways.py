@@ -80,6 +80,10 @@ class Ways:
         """As `warm`, in less memory."""
         return self._ours(self._lean_cache, lean=True)
 
+    def bounded(self) -> Tensor:
+        """As `lean`, with nothing kept from one step to another but what comes along."""
+        return self._ours(FeatureCache(0), lean=True)
+
     @property
     def held(self) -> int:
         """Bytes that stay between evaluations for `warm` to be warm."""
