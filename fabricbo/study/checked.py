@@ -1,8 +1,8 @@
 """What all tables of a study file have in common: strict types, and errors in words."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 
 class SettingsError(ValueError):
@@ -14,6 +14,18 @@ class CheckedSettings(BaseModel):
 
     # Strict: `rounds = "4"` or `roles = 1` is a mistake, and not for us to guess at.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+    unsaid: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are kept and told only where they are not at their default, so that a study is
+    stored as it was before there were such settings."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_off(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = dump(self)
+        for name in self.unsaid:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                found.pop(name, None)
+        return found
 
 
 def explain(detail: Any, *, numbered: bool = True) -> str:

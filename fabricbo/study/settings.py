@@ -10,11 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
-    SerializerFunctionWrapHandler,
     Strict,
     ValidationError,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
@@ -34,13 +32,12 @@ File = Annotated[Path, Strict(False)]
 """A path; in a file it is text."""
 
 
-_UNSAID = frozenset({"max_memory_gb", "compile", "preview_decoder"})
-"""Of a checkpoint: what is kept and told only where it is set, so that a study without it is stored
-as it was before there was such a setting."""
-
-
 class CheckpointSettings(CheckedSettings):
     """Which network draws."""
+
+    unsaid = frozenset(
+        {"precision", "max_memory_gb", "reference_stride", "compile", "preview_decoder"}
+    )
 
     name: str = "demo"
     """`demo`, a folder in diffusers' format, a `.safetensors` file, or a hub id."""
@@ -89,13 +86,6 @@ class CheckpointSettings(CheckedSettings):
     code."""
     reference_fit: Literal["stretch", "crop"] = "stretch"
     """How a reference of another shape is made to fit."""
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_off(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        off = {
-            name for name in _UNSAID if getattr(self, name) == type(self).model_fields[name].default
-        }
-        return {name: value for name, value in dump(self).items() if name not in off}
 
 
 class LoggerSettings(NamedSettings):

@@ -6,10 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import (
     Field,
-    SerializerFunctionWrapHandler,
     Strict,
     ValidationError,
-    model_serializer,
     model_validator,
 )
 
@@ -43,6 +41,8 @@ class ChoiceSettings(CheckedSettings):
 class SpaceSettings(CheckedSettings):
     """What varies, and between which bounds; parameters that are not named keep a default."""
 
+    unsaid = frozenset({"strengths"})
+
     parameters: dict[str, float | RangeSettings | ChoiceSettings] = Field(default_factory=dict)
     """By name: a number fixes it, `[low, high]` or a table with `low`, `high`, `log` or with
     `choices` lets it vary. In a study file they stand directly under `[space]`."""
@@ -58,14 +58,6 @@ class SpaceSettings(CheckedSettings):
     strengths: Annotated[tuple[float, ...], Strict(False)] = (1.0,)
     """Factors on the weight of single references that the search chooses among, 1 one of them: a
     reference of strength 2 counts as two copies of it. FABRIC itself has none."""
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_off(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Say nothing of strengths that do not vary, so that stored settings are as before."""
-        found: dict[str, Any] = dump(self)
-        if self.strengths == (1.0,):
-            found.pop("strengths", None)
-        return found
 
     @model_validator(mode="before")
     @classmethod
