@@ -331,7 +331,7 @@ def test_a_reference_of_strength_two_is_two_of_strength_one(tmp_path, dtype, for
     pipeline = tiny_pipeline(tmp_path).to(dtype)
     sampler = FabricSampler(pipeline)
     both = action((RED, GREEN), (BLUE,), max_weight=0.7, pos_bottleneck_scale=0.3, feedback_end=0.5)
-    inputs = replace(sampler._inputs(both), **FORMS[form])
+    inputs = replace(sampler._inputs(both, lean=False), **FORMS[form])
     red, green = inputs.liked
     (blue,) = inputs.disliked
 

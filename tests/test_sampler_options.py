@@ -15,7 +15,7 @@ from fabricbo.sampler import (
     Share,
     shared_feedback,
 )
-from fabricbo.sampler.sampler import StepCallback
+from fabricbo.sampler.batches import StepCallback
 from fabricbo.sampler.surgery import levels_of, patched
 from tests.test_sampler import BLUE, GREEN, RED, action, pixels, use
 

@@ -13,8 +13,9 @@ from fabricbo.sampler.checkpoints import (  # noqa: E402
 from fabricbo.sampler.features import FeatureCache  # noqa: E402
 from fabricbo.sampler.feedback import feedback, guided_noise, shared_feedback  # noqa: E402
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share  # noqa: E402
+from fabricbo.sampler.options import SamplerOptions  # noqa: E402
 from fabricbo.sampler.previews import Preview, Previews  # noqa: E402
-from fabricbo.sampler.sampler import FabricSampler, SamplerOptions  # noqa: E402
+from fabricbo.sampler.sampler import FabricSampler  # noqa: E402
 
 __all__ = [
     "Checkpoint",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from inspect import signature
 from threading import Lock
@@ -17,83 +17,24 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from fabricbo.protocols import Drawing, Environment
 from fabricbo.records import Action, FabricParams
+from fabricbo.sampler.batches import (
+    StepCallback,
+    asked_prompts,
+    by_drawing,
+    part_of,
+    parted,
+    prompts_of,
+)
 from fabricbo.sampler.decoding import Undecoded, can_decode
 from fabricbo.sampler.environment import environment_of
 from fabricbo.sampler.features import FeatureCache
 from fabricbo.sampler.feedback import check_levels, check_network, shared_feedback
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share
 from fabricbo.sampler.memory import Ask, MemoryPlan, Wish, feature_sizes, plan_within
-from fabricbo.sampler.merging import MOST
 from fabricbo.sampler.networks import is_transformer, network_of, told_besides
-from fabricbo.sampler.noise import ReferenceNoiseKind, fixed_noise, fresh_noise
+from fabricbo.sampler.options import NOISES, SamplerOptions
 from fabricbo.sampler.previews import Previews, check_decoder, previewing
-from fabricbo.sampler.prompts import drop_words
-from fabricbo.sampler.references import ReferenceEncoder, ReferenceFit
-
-StepCallback = Callable[[int, int], None]
-"""Called after each denoising step with its number, from 1, and the number of timesteps."""
-
-_NOISES = {"fixed": fixed_noise, "fresh": fresh_noise}
-
-
-@dataclass(frozen=True, slots=True)
-class SamplerOptions:
-    """What is common to all images of a study besides the action.
-
-    Raises:
-        ValueError: a size that is not a positive multiple of 8, no image at once, a stride below
-            1, too large a share, no memory, or an unknown choice.
-    """
-
-    negative_prompt: str = ""
-    width: int | None = None
-    """Pixels, a multiple of 8; None takes the checkpoint's own size."""
-    height: int | None = None
-    reference_noise: ReferenceNoiseKind = "fixed"
-    reference_fit: ReferenceFit = "stretch"
-    cache_bytes: int | None = None
-    """Budget for reference features on the device; None: a share of what is free, see
-    `FeatureCache`."""
-    host_cache_bytes: int | None = None
-    """The same in the host's memory, for what does not fit on a GPU."""
-    images_at_once: int | None = None
-    """How many images go through the U-Net in one call, at least 1; None: all that are asked for.
-    Fewer need less memory; the same images up to rounding."""
-    lean: bool = False
-    """Whether references are attended to one after the other; less memory, the same images up to
-    rounding."""
-    feedback_levels: tuple[int, ...] | None = None
-    """U-Net levels that feedback acts at, 0 the outermost, the number of down blocks the
-    bottleneck; None: all, as in the paper."""
-    merge_tokens: float = 0.0
-    """Share of each reference's tokens that are merged into others like them, 0 to 0.5 (arXiv
-    2303.17604): less memory and time, other images."""
-    reference_stride: int = 1
-    """References go through the U-Net at every so many-th denoising step, and what that gives
-    serves until the next: less memory, less time while they are new, other images. 1: at each, as
-    in the paper."""
-    max_memory: int | None = None
-    """Bytes that feedback may hold on the device beyond plain sampling, above 0 (see
-    `fabricbo.sampler.memory`); None: no bound. Budget of features, `lean` and `images_at_once`
-    follow from it, where they are not given."""
-
-    def __post_init__(self) -> None:
-        for name in ("width", "height"):
-            value = getattr(self, name)
-            if value is not None and (value <= 0 or value % 8):
-                raise ValueError(f"{name} must be a positive multiple of 8 pixels, got {value}")
-        if self.reference_noise not in _NOISES:
-            raise ValueError(f"reference_noise must be fixed or fresh, got {self.reference_noise}")
-        if self.reference_fit not in ("stretch", "crop"):
-            raise ValueError(f"reference_fit must be stretch or crop, got {self.reference_fit}")
-        if self.images_at_once is not None and self.images_at_once < 1:
-            raise ValueError(f"images_at_once must be at least 1, got {self.images_at_once}")
-        if self.reference_stride < 1:
-            raise ValueError(f"reference_stride must be at least 1, got {self.reference_stride}")
-        if self.max_memory is not None and self.max_memory < 1:
-            raise ValueError(f"max_memory must be above 0 bytes, got {self.max_memory}")
-        if not 0 <= self.merge_tokens <= MOST:
-            raise ValueError(f"merge_tokens must be between 0 and {MOST}, got {self.merge_tokens}")
+from fabricbo.sampler.references import ReferenceEncoder
 
 
 class FabricSampler:
@@ -194,7 +135,7 @@ class FabricSampler:
             ValueError: they differ in these, or as for a single one.
         """
         parts = self._in_batches(drawings, on_step, "pil")
-        return _each(drawings, [image for part in parts for image in part])
+        return by_drawing(drawings, [image for part in parts for image in part])
 
     @torch.no_grad()
     def begin(
@@ -217,7 +158,7 @@ class FabricSampler:
             return lambda: images
         latents = self._in_batches(drawings, on_step, "latent")
         undecoded = Undecoded.of(self.pipeline, latents, self._vae_lock)
-        return lambda: _each(drawings, undecoded.images())
+        return lambda: by_drawing(drawings, undecoded.images())
 
     def _in_batches(
         self, drawings: Sequence[Drawing], on_step: StepCallback | None, kind: str
@@ -226,8 +167,8 @@ class FabricSampler:
         if drawings[0].action.params.rescale:
             check_rescale(self.pipeline)
         lean, images_at_once = self._plan(drawings)
-        batches = _batches(drawings, images_at_once)
-        calls = [_part_of(on_step, number, len(batches)) for number in range(len(batches))]
+        batches = parted(drawings, images_at_once)
+        calls = [part_of(on_step, number, len(batches)) for number in range(len(batches))]
         return [
             self._draw(batch, call, kind, lean=lean)
             for batch, call in zip(batches, calls, strict=True)
@@ -250,7 +191,9 @@ class FabricSampler:
         actions = [drawing.action for drawing in drawings]
         met = {reference.id for one in actions for reference in (*one.liked, *one.disliked)}
         asks = [
-            Ask(len(_asked(drawing)), len(drawing.action.liked), len(drawing.action.disliked))
+            Ask(
+                len(asked_prompts(drawing)), len(drawing.action.liked), len(drawing.action.disliked)
+            )
             for drawing in drawings
         ]
         steps = actions[0].params.denoising_steps
@@ -272,7 +215,7 @@ class FabricSampler:
         self, drawings: Sequence[Drawing], on_step: StepCallback | None, kind: str, *, lean: bool
     ) -> Any:
         """Draw in one batch."""
-        prompts = [prompt for drawing in drawings for prompt in _prompts(drawing)]
+        prompts = [prompt for drawing in drawings for prompt in prompts_of(drawing)]
         seeds = [seed for drawing in drawings for seed in drawing.seeds]
         negative = self.options.negative_prompt
         inputs = [self._inputs(drawing.action, lean=lean) for drawing in drawings]
@@ -325,7 +268,7 @@ class FabricSampler:
             null_embeds=self.null_embeds,
             liked=_with_strengths(liked, action),
             disliked=_with_strengths(disliked, action),
-            noise=_NOISES[self.options.reference_noise],
+            noise=NOISES[self.options.reference_noise],
             cache=self.cache,
             null_added=self.null_added,
             levels=None
@@ -363,56 +306,6 @@ def _with_strengths(
     references: tuple[ReferenceLatent, ...], action: Action
 ) -> tuple[ReferenceLatent, ...]:
     return tuple(replace(r, strength=action.strengths.get(r.id, 1.0)) for r in references)
-
-
-def _each(drawings: Sequence[Drawing], images: Sequence[Image.Image]) -> list[list[Image.Image]]:
-    """Return the images of each drawing."""
-    left = iter(images)
-    return [[next(left) for _ in drawing.seeds] for drawing in drawings]
-
-
-def _batches(drawings: Sequence[Drawing], most: int | None) -> list[list[Drawing]]:
-    """Part drawings into batches of at most so many images each."""
-    if most is None:
-        return [list(drawings)]
-    batches: list[list[Drawing]] = []
-    room = 0
-    for drawing in drawings:
-        prompts, seeds = _asked(drawing), list(drawing.seeds)
-        while seeds:
-            if room == 0:
-                batches.append([])
-                room = most
-            now = Drawing(drawing.action, prompts[:room], seeds[:room])
-            batches[-1].append(now)
-            prompts, seeds = prompts[room:], seeds[room:]
-            room -= len(now.seeds)
-    return batches
-
-
-def _part_of(on_step: StepCallback | None, number: int, batches: int) -> StepCallback | None:
-    """Return what one of several batches tells about its steps: its share of all of them."""
-    if on_step is None or batches == 1:
-        return on_step
-    return lambda step, steps: on_step(number * steps + step, batches * steps)
-
-
-def _prompts(drawing: Drawing) -> list[str]:
-    """Return one for each image, words left out as the action says."""
-    dropout = drawing.action.params.prompt_dropout
-    asked = zip(_asked(drawing), drawing.seeds, strict=True)
-    return [drop_words(text, dropout, seed) for text, seed in asked]
-
-
-def _asked(drawing: Drawing) -> list[str]:
-    """Return one prompt for each image."""
-    prompt, seeds = drawing.prompt, drawing.seeds
-    if not seeds:
-        raise ValueError("drawing needs at least one seed, got none")
-    prompts = [prompt] * len(seeds) if isinstance(prompt, str) else list(prompt)
-    if len(prompts) != len(seeds):
-        raise ValueError(f"expected one prompt a seed, got {len(prompts)} for {len(seeds)} seeds")
-    return prompts
 
 
 def _empty_prompts(pipeline: Any) -> dict[str, str]:
