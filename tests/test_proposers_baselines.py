@@ -346,7 +346,6 @@ LEAST = {
 
 @pytest.fixture
 def _fake_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compose, "_checkpoint", lambda *_: None)
     monkeypatch.setattr(compose, "load_sampler", lambda *_: ColourSampler())
 
 
