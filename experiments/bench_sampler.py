@@ -4,6 +4,7 @@
     python -m experiments.bench_sampler --references 2,8 --images 1 --json
     python -m experiments.bench_sampler --operations       # what each needs, nothing is computed
     python -m experiments.bench_sampler --weigh            # memory alone, nothing is timed
+    python -m experiments.bench_sampler --time --ways plain,cold,authors --rounds 1
     python -m experiments.bench_sampler --memory --size 64    # what `max_memory` must be at least
     python -m experiments.bench_sampler --smoke
 
@@ -15,7 +16,8 @@ before, as all trials of a study after the first do; `lean` is `warm` with that 
 what the FABRIC authors' implementation computes, written anew here. All see the same inputs, and
 their results are compared before anything is timed. Seconds are medians, of processor time on a
 CPU, since other work takes a share of the clock; memory is the most that an evaluation holds at
-once besides the U-Net, what is kept from one to the next (`warm`, `lean`) included.
+once besides the U-Net, what is kept from one to the next (`warm`, `lean`) included. `bounded`,
+which is only weighed unless asked for, is `lean` with nothing kept for another evaluation.
 """
 
 import argparse
@@ -24,7 +26,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -38,57 +40,61 @@ if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
 
 NAMES = ("plain", "cold", "strided", "warm", "lean", "authors")
+ALL = (*NAMES, "bounded")
 WEIGHED = ("plain", "cold", "bounded", "authors")
-"""Where nothing is timed. `bounded` is `lean` with nothing kept for another evaluation."""
+"""Unless others are asked for, where nothing is timed."""
+OTHERWISE = ("plain", "strided")
+"""Those that compute something else than all others."""
+
+Costs = Mapping[str, float]
+"""Of each way, by its name."""
 
 
 @dataclass(frozen=True)
 class Row:
     """What was measured for so many references and images."""
 
-    references: int
-    images: int
-    plain: float
-    cold: float
-    strided: float
-    warm: float
-    lean: float
-    authors: float
-    plain_bytes: int
-    cold_bytes: int
-    strided_bytes: int
-    warm_bytes: int
-    lean_bytes: int
-    authors_bytes: int
+    cell: Cell
+    seconds: Costs
+    """Of an evaluation; empty where nothing was timed."""
+    bytes: Costs
+    """Empty where nothing was weighed."""
+
+    def to_json(self) -> dict[str, float]:
+        """Return all numbers by name."""
+        weighed = {f"{name}_bytes": found for name, found in self.bytes.items()}
+        return {**asdict(self.cell), **self.seconds, **weighed}
 
 
-def measure(ways: Ways, cell: Cell, rounds: int) -> Row:
-    """Compare the results of all ways, then time and weigh them.
+def timed(ways: Ways, names: Sequence[str], rounds: int) -> Costs:
+    """Return seconds of an evaluation."""
+    both = side_by_side({name: getattr(ways, name) for name in names}, rounds)
+    return {name: found / _evaluations(name) for name, found in both.items()}
 
-    Raises:
-        AssertionError: two ways do not compute the same.
-    """
-    several = {name: getattr(ways, name) for name in NAMES}
-    _check(ways)
-    both = side_by_side(several, rounds)
-    seconds = {name: found / _evaluations(name) for name, found in both.items()}
+
+def weighed(ways: Ways, names: Sequence[str]) -> Costs:
+    """Return the most bytes that are held at once besides the U-Net."""
+    found = {name: peak_bytes(getattr(ways, name)) for name in names}
     held = {"warm": ways.held, "lean": ways.held_lean}
-    weighed = {
-        f"{name}_bytes": peak_bytes(way) + held.get(name, 0) for name, way in several.items()
-    }
-    numbers: dict[str, Any] = {**seconds, **weighed}
-    return Row(cell.references, cell.images, **numbers)
+    return {name: several + held.get(name, 0) for name, several in found.items()}
 
 
 def _evaluations(name: str) -> int:
     return STRIDED if name == "strided" else EVALUATIONS
 
 
-def _check(ways: Ways) -> None:
-    theirs, cold, warm = ways.authors(), ways.cold(), ways.warm()
-    for ours in (cold, warm, ways.warm(), ways.lean()):
-        if _difference(ours, theirs) > (1e-4 if ours.dtype == torch.float32 else 2e-2):
-            raise AssertionError(f"results differ by {_difference(ours, theirs):.1e}")
+def check(ways: Ways, names: Sequence[str]) -> None:
+    """Compare the results of ways that compute the same; afterwards `warm` and `lean` are warm.
+
+    Raises:
+        AssertionError: two differ.
+    """
+    same = [name for name in names if name not in OTHERWISE]
+    again = [name for name in same if name == "warm"]
+    first, *others = [getattr(ways, name)() for name in (*same, *again)] or [None]
+    for other in others:
+        if _difference(other, first) > (1e-4 if other.dtype == torch.float32 else 2e-2):
+            raise AssertionError(f"results differ by {_difference(other, first):.1e}")
 
 
 def _difference(one: Tensor, other: Tensor) -> float:
@@ -96,37 +102,17 @@ def _difference(one: Tensor, other: Tensor) -> float:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """Return a table in Markdown: seconds of plain sampling, the others by it."""
-    names = " | ".join(NAMES)
-    lines = [
-        f"| references | images | {names} | MB: {names} |",
-        f"|{'---|' * (2 + 2 * len(NAMES))}",
-    ]
+    """Return a table in Markdown: seconds of plain sampling, the others by it, and megabytes."""
+    heads = [*rows[0].seconds, *(f"MB: {name}" for name in rows[0].bytes)]
+    lines = [f"| references | images | {' | '.join(heads)} |", f"|{'---|' * (2 + len(heads))}"]
     for row in rows:
-        ratios = " | ".join(f"{getattr(row, n) / row.plain:.2f} x" for n in NAMES[1:])
-        megabytes = " | ".join(f"{getattr(row, f'{n}_bytes') / 1e6:.0f}" for n in NAMES)
-        lines.append(
-            f"| {row.references} | {row.images} | {row.plain:.3f} s | {ratios} | {megabytes} |"
-        )
-    return lines
-
-
-Costs = Mapping[str, float]
-"""Of each way, by its name."""
-
-
-def weigh_table(unet: "UNet2DConditionModel", cells: Sequence[Cell]) -> list[str]:
-    """Return the most megabytes that each way holds at once besides the U-Net, as a table."""
-    lines = [
-        f"| references | images | {' | '.join(WEIGHED)} | bounded / authors |",
-        f"|{'---|' * (len(WEIGHED) + 3)}",
-    ]
-    for cell in cells:
-        ways = Ways(unet, cell)
-        found = {name: peak_bytes(getattr(ways, name)) / 1e6 for name in WEIGHED}
-        numbers = " | ".join(f"{number:.0f}" for number in found.values())
-        ratio = found["bounded"] / found["authors"]
-        lines.append(f"| {cell.references} | {cell.images} | {numbers} | {ratio:.2f} |")
+        plain = row.seconds.get("plain")
+        numbers = [
+            f"{found:.3f} s" if name == "plain" or plain is None else f"{found / plain:.2f} x"
+            for name, found in row.seconds.items()
+        ]
+        numbers += [f"{found / 1e6:.0f}" for found in row.bytes.values()]
+        lines.append(f"| {row.cell.references} | {row.cell.images} | {' | '.join(numbers)} |")
     return lines
 
 
@@ -175,7 +161,9 @@ def figure(costs: Sequence[tuple[Cell, Costs]], what: str, file: Path) -> None:
     fewest = min(cell.images for cell, _ in costs)
     one = [(cell, found) for cell, found in costs if cell.images == fewest]
     found, axes = plt.subplots(figsize=(5.5, 3.4), layout="constrained")
-    for name in NAMES[1:]:
+    for name in one[0][1]:
+        if name == "plain":
+            continue
         axes.plot(
             [cell.references for cell, _ in one],
             [cost[name] / cost["plain"] for _, cost in one],
@@ -209,18 +197,18 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() and not options.cpu else "cpu"
     unet = random_unet(kind, size, device)
-    if options.weigh:
-        print("\n".join(weigh_table(unet, cells)))
-        return
+    names = options.ways or (WEIGHED if options.weigh else NAMES)
     rows = []
     for cell in cells:
-        rows.append(measure(Ways(unet, cell), cell, options.rounds))
+        ways = Ways(unet, cell)
+        check(ways, names)
+        seconds = {} if options.weigh else timed(ways, names, options.rounds)
+        rows.append(Row(cell, seconds, {} if options.time else weighed(ways, names)))
         print(table(rows)[-1], file=sys.stderr)
     if options.figure:
-        timed = [{name: getattr(row, name) for name in NAMES} for row in rows]
-        figure(list(zip(cells, timed, strict=True)), "seconds", options.figure)
+        figure([(row.cell, row.seconds) for row in rows], "seconds", options.figure)
     if options.json:
-        print(json.dumps({"device": device, "rows": [asdict(row) for row in rows]}))
+        print(json.dumps({"device": device, "rows": [row.to_json() for row in rows]}))
     else:
         print("\n".join(table(rows)))
 
@@ -233,6 +221,12 @@ def _options() -> argparse.Namespace:
     def numbers(text: str) -> list[int]:
         return [int(number) for number in text.split(",")]
 
+    def names(text: str) -> list[str]:
+        found = text.split(",")
+        if not set(ALL).issuperset(found):
+            raise argparse.ArgumentTypeError(f"ways are {', '.join(ALL)}, got {text}")
+        return found
+
     parser.add_argument("--references", type=numbers, default=[1, 2, 4, 8, 16])
     parser.add_argument("--images", type=numbers, default=[1, 4])
     parser.add_argument("--rounds", type=int, default=5, help="each way is timed so often")
@@ -242,11 +236,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cpu", action="store_true", help="even where there is a GPU")
     parser.add_argument("--figure", type=Path, help="draw cost by references into this file")
     parser.add_argument("--operations", action="store_true", help="count, and time nothing")
-    parser.add_argument("--weigh", action="store_true", help="measure memory, time nothing")
+    alone = parser.add_mutually_exclusive_group()
+    alone.add_argument("--time", action="store_true", help="measure no memory")
+    alone.add_argument("--weigh", action="store_true", help="measure memory, time nothing")
+    parser.add_argument("--ways", type=names, help=f"some of {', '.join(ALL)}; unless all")
     parser.add_argument("--memory", action="store_true", help="compute what it needs at least")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--smoke", action="store_true", help="a small U-Net, two cells")
     options = parser.parse_args()
+    if options.figure and options.ways and "plain" not in options.ways:
+        parser.error("a figure is drawn by plain sampling, which is not among --ways")
     if options.smoke:
         options.references = [1] if options.operations else [1, 4]
         options.images, options.rounds = [1], 1

@@ -162,9 +162,14 @@ def test_weighing_the_sampler() -> None:
     done = script("experiments.bench_sampler", "--weigh", "--smoke", "--cpu")
     _, _, *rows = done.stdout.splitlines()
     for row in rows:
-        _, _, plain, cold, bounded, authors, ratio = map(float, row.strip("| ").split(" | "))
+        _, _, plain, cold, bounded, authors = map(float, row.strip("| ").split(" | "))
         assert plain <= bounded <= cold < authors
-        assert ratio < 1
+
+
+def test_timing_some_ways_of_the_sampler() -> None:
+    command = ("experiments.bench_sampler", "--time", "--smoke", "--cpu", "--json", "--ways")
+    rows = json.loads(script(*command, "plain,cold").stdout)["rows"]
+    assert [row.keys() for row in rows] == [{"references", "images", "plain", "cold"}] * 2
 
 
 def test_memory_of_the_sampler() -> None:
