@@ -20,7 +20,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from fabricbo.sampler.attention import form_for
-from fabricbo.sampler.reference_pass import STEPS_TOGETHER
+from fabricbo.sampler.reference_pass import steps_together
 from fabricbo.sampler.surgery import self_attentions
 
 _MASS_BYTES = 4
@@ -223,7 +223,7 @@ def need(sizes: FeatureSizes, batch: Batch, *, lean: bool) -> int:
     """
     if not batch.references:
         return 0
-    passing = _passing(sizes, batch.references, projected=not lean)
+    passing = _passing(sizes, batch.references, lean=lean)
     attending = max(
         _attending(sizes, layer, images, references, lean=lean)
         for layer in sizes.layers
@@ -232,14 +232,15 @@ def need(sizes: FeatureSizes, batch: Batch, *, lean: bool) -> int:
     return passing + attending
 
 
-def _passing(sizes: FeatureSizes, references: int, *, projected: bool) -> int:
+def _passing(sizes: FeatureSizes, references: int, *, lean: bool) -> int:
     """Return the most that features take which no cache holds: those of the present steps.
 
     The last one's pass comes when the others' are there; its hidden states are copied step by step,
     and then merged or projected while the copies are still held.
     """
-    held = STEPS_TOGETHER * sizes.held_bytes(projected=projected)
-    computed = STEPS_TOGETHER * sizes.computed_bytes()
+    steps = steps_together(lean=lean)
+    held = steps * sizes.held_bytes(projected=not lean)
+    computed = steps * sizes.computed_bytes()
     return max((references - 1) * held + 2 * computed, references * held + computed) + max(
         _merging(sizes, layer) for layer in sizes.layers
     )

@@ -25,6 +25,14 @@ docs/performance.md). But four hold more at once than a guided pass of one image
 that are outside of a window."""
 
 
+def steps_together(*, lean: bool) -> int:
+    """Return for how many denoising steps a reference goes through in one batch.
+
+    One where memory is short: features of a later step would have to be held until it comes.
+    """
+    return 1 if lean else STEPS_TOGETHER
+
+
 _SIZES = ("time_ids", "resolution", "aspect_ratio")
 """What tells a network of the image's size: SDXL, and PixArt alpha for 1024 pixels."""
 _ATTENTION_SETTINGS = ("cross_attention_kwargs", "joint_attention_kwargs")
@@ -72,13 +80,13 @@ def source_of(scheduler: Any, stride: int, passing: Pass) -> Pass:
 def passes_together(scheduler: Any, inputs: FeedbackInputs, passing: Pass) -> Sequence[Pass]:
     """Return the passes that a reference goes through in one batch, the given one among them.
 
-    Which they are depends on the step alone, whether or not feedback acts at the others. A
+    Which they are depends on the step and `lean` alone, whether or not feedback acts at the others. A
     scheduler of second order scales its inputs by what it did before, so there each step is alone.
     """
     if not _can_stand(scheduler, passing) or inputs.noise not in ANY_STEP:
         return [passing]
     times = scheduler.timesteps
-    several = STEPS_TOGETHER * inputs.stride
+    several = steps_together(lean=inputs.lean) * inputs.stride
     first = passing.step - passing.step % several
     steps = range(first, min(first + several, len(times)), inputs.stride)
     return [replace(passing, step=step, timestep=times[step]) for step in steps]
