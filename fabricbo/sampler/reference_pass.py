@@ -80,7 +80,7 @@ def source_of(scheduler: Any, stride: int, passing: Pass) -> Pass:
 def passes_together(scheduler: Any, inputs: FeedbackInputs, passing: Pass) -> Sequence[Pass]:
     """Return the passes that a reference goes through in one batch, the given one among them.
 
-    Which they are depends on the step and `lean` alone, whether or not feedback acts at the others. A
+    Which they are depends on the step and on `lean`, whether or not feedback acts at the others. A
     scheduler of second order scales its inputs by what it did before, so there each step is alone.
     """
     if not _can_stand(scheduler, passing) or inputs.noise not in ANY_STEP:
