@@ -52,9 +52,9 @@ class FeedbackInputs:
     """U-Net levels that feedback acts at: 0 is the outermost, the number of down blocks the
     bottleneck; None: all. Common to the images of a batch, as are the next three."""
     lean: bool = False
-    """Whether references go through the network for one step at a time and are attended to one after
-    the other, as keys and values only when their turn comes: the same images up to rounding, in
-    less memory and more time."""
+    """Whether references go through the network for one step at a time and are attended to one
+    after the other, as keys and values only when their turn comes: the same images up to rounding,
+    in less memory and more time."""
     merge: float = 0.0
     """Share of each reference's tokens that are merged into others like them, at most
     `merging.MOST`."""
