@@ -12,15 +12,15 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from statistics import median
 
 import numpy as np
 import torch
 from PIL import Image
 
+from experiments.sampler_speed.cost import side_by_side
 from fabricbo import Action, Checkpoint, FabricParams, FabricSampler, Reference, load_pipeline
 from fabricbo.demo import references_folder
 from fabricbo.imagefiles import image_files, open_image, pixel_hash
@@ -53,18 +53,13 @@ def measure(
     found = compiled(action, "a cat", seeds)
     first = time.perf_counter() - began
     expected = eager(action, "a cat", seeds)
-    seconds: dict[int, list[float]] = {0: [], 1: []}
-    for _ in range(rounds):
-        for place, sampler in enumerate(both):
-            seconds[place].append(_timed(lambda sampler=sampler: sampler(action, "a cat", seeds)))
+    ways = {
+        "eager": lambda: eager(action, "a cat", seeds),
+        "compiled": lambda: compiled(action, "a cat", seeds),
+    }
+    seconds = side_by_side(ways, rounds)
     differs = max(_difference(a, b) for a, b in zip(found, expected, strict=True))
-    return Row(name, images, first, median(seconds[0]), median(seconds[1]), differs)
-
-
-def _timed(call: Callable[[], object]) -> float:
-    began = time.process_time()
-    call()
-    return time.process_time() - began
+    return Row(name, images, first, seconds["eager"], seconds["compiled"], differs)
 
 
 def _difference(one: Image.Image, other: Image.Image) -> int:

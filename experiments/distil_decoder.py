@@ -12,12 +12,12 @@ the image became, at some denoising steps, with either decoder.
 
 import argparse
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
-from statistics import mean, median
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from torch.nn import functional as F
 from experiments.demo_data import every_combination, random_caption
 from experiments.demo_training.autoencoder import difference
 from experiments.demo_training.loop import Recipe, noise_like, train
+from experiments.sampler_speed.cost import side_by_side
 from fabricbo import Action, Checkpoint, FabricParams, FabricSampler, load_pipeline
 from fabricbo.sampler import Preview, Previews
 from fabricbo.sampler.previews import decoded
@@ -106,15 +107,11 @@ def measure(pipeline: Any, small: Any, latents: Tensor, images: int) -> Found:
             name: one.decode(latents / one.config.scaling_factor).sample.clamp(-1, 1)
             for name, one in both.items()
         }
-    seconds: dict[str, list[float]] = {name: [] for name in both}
-    for _ in range(7):
-        for name, one in both.items():
-            began = time.process_time()
-            decoded(one, latents[:BATCH])
-            seconds[name].append((time.process_time() - began) / min(BATCH, len(latents)))
+    batch = latents[:BATCH]
+    seconds = side_by_side({name: partial(decoded, one, batch) for name, one in both.items()}, 7)
     return Found(
         float(10 * torch.log10(4 / F.mse_loss(pixels["small"], pixels["full"]))),
-        {name: 1000 * median(several) for name, several in seconds.items()},
+        {name: 1000 * found / len(batch) for name, found in seconds.items()},
         _previews(pipeline, both, images),
     )
 

@@ -40,10 +40,34 @@ class _Attention:
             to(x).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
             for to, x in ((attn.to_q, own), (attn.to_k, tokens), (attn.to_v, tokens))
         )
-        logits = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
-        mass = (logits - logits.amax(-1, keepdim=True)).exp() * factors
-        mixed = (mass / mass.sum(-1, keepdim=True)) @ v
-        return attn.to_out[1](attn.to_out[0](mixed.transpose(1, 2).flatten(2)))
+        return attn.to_out[1](attn.to_out[0](weighted_softmax(q, k, v, factors)))
+
+
+def weighted_softmax(query: Tensor, key: Tensor, value: Tensor, factors: Tensor) -> Tensor:
+    """Mix values by a softmax whose terms have factors; heads are put back side by side."""
+    logits = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    mass = (logits - logits.amax(-1, keepdim=True)).exp() * factors
+    return ((mass / mass.sum(-1, keepdim=True)) @ value).transpose(1, 2).flatten(2)
+
+
+@contextmanager
+def opened(
+    network: Any,
+    attentions: Sequence[Any],
+    processor: Callable[[int], Any],
+    before_pass: Callable[..., None],
+) -> Iterator[None]:
+    """Give attentions other processors, by their number, and listen to a network's passes."""
+    before = [attention.processor for attention in attentions]
+    for index, attention in enumerate(attentions):
+        attention.set_processor(processor(index))
+    hook = network.register_forward_pre_hook(before_pass, with_kwargs=True)
+    try:
+        yield
+    finally:
+        hook.remove()
+        for attention, own in zip(attentions, before, strict=True):
+            attention.set_processor(own)
 
 
 class _State:
@@ -78,9 +102,6 @@ def plain_feedback(
     state = _State()
     state.guided = guided
     attentions = [m.attn1 for m in unet.modules() if isinstance(m, BasicTransformerBlock)]
-    before = [attention.processor for attention in attentions]
-    for index, attention in enumerate(attentions):
-        attention.set_processor(_Attention(index, state))
     step = first_step - 1
 
     def read(make: Callable[[int, Any], Tensor], timestep: Any, given: dict[str, Any]) -> Any:
@@ -98,10 +119,5 @@ def plain_feedback(
             [read(make, args[1], kwargs) for make in makes] for makes in (liked, disliked)
         )
 
-    hook = unet.register_forward_pre_hook(run_references, with_kwargs=True)
-    try:
+    with opened(unet, attentions, lambda index: _Attention(index, state), run_references):
         yield
-    finally:
-        hook.remove()
-        for attention, processor in zip(attentions, before, strict=True):
-            attention.set_processor(processor)

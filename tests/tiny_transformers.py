@@ -6,7 +6,14 @@ Most have no text encoders: their tests give them embeddings.
 from pathlib import Path
 from typing import Any
 
-from tests.tiny import text_encoder, tokenizer
+from fabricbo.torchvision_compat import ensure_importable
+
+ensure_importable()  # before diffusers
+
+import diffusers  # noqa: E402
+import torch  # noqa: E402
+
+from tests.tiny import text_encoder, tokenizer  # noqa: E402
 
 
 def tiny_pixart(kind: str = "sigma", sample_size: int = 8) -> Any:
@@ -16,12 +23,6 @@ def tiny_pixart(kind: str = "sigma", sample_size: int = 8) -> Any:
         kind: `alpha` or `sigma`.
         sample_size: 128 makes alpha's transformer want the image's size and shape.
     """
-    from fabricbo.torchvision_compat import ensure_importable
-
-    ensure_importable()
-    import diffusers
-    import torch
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         transformer = diffusers.PixArtTransformer2DModel(
@@ -51,12 +52,6 @@ def tiny_sd3(*, newer: bool = False, folder: Path | None = None) -> Any:
             image alone in the first block.
         folder: for the tokenizers' files; two text encoders come along, as without T5.
     """
-    from fabricbo.torchvision_compat import ensure_importable
-
-    ensure_importable()
-    import diffusers
-    import torch
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         transformer = diffusers.SD3Transformer2DModel(
@@ -93,9 +88,7 @@ def _texts(folder: Path | None) -> dict[str, Any]:
 
 
 def _vae(channels: int, **more: Any) -> Any:
-    from diffusers import AutoencoderKL
-
-    return AutoencoderKL(
+    return diffusers.AutoencoderKL(
         block_out_channels=(8, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tests.oracle import opened, weighted_softmax
+
 
 class _Attention:
     def __init__(self, index: int, state: "_State") -> None:
@@ -59,27 +61,21 @@ def _attend(attn: Any, own: Tensor, text: Tensor | None, references: Sequence[An
     key = _heads(attn, attn.to_k(tokens), attn.norm_k)
     value = _heads(attn, attn.to_v(tokens))
     if text is None:
-        return attn.to_out[0](_softmax(query, key, value, factors))
+        return attn.to_out[0](weighted_softmax(query, key, value, factors))
     text_query = _heads(attn, attn.add_q_proj(text), attn.norm_added_q)
     text_key = _heads(attn, attn.add_k_proj(text), attn.norm_added_k)
     text_value = _heads(attn, attn.add_v_proj(text))
     key, value = torch.cat([text_key, key], dim=2), torch.cat([text_value, value], dim=2)
     factors = torch.cat([torch.ones(text.shape[1]), factors])
     seen = text.shape[1] + own.shape[1]
-    mixed = attn.to_out[0](_softmax(query, key, value, factors))
-    told = _softmax(text_query, key[:, :, :seen], value[:, :, :seen], factors[:seen])
+    mixed = attn.to_out[0](weighted_softmax(query, key, value, factors))
+    told = weighted_softmax(text_query, key[:, :, :seen], value[:, :, :seen], factors[:seen])
     return mixed, told if attn.context_pre_only else attn.to_add_out(told)
 
 
 def _heads(attn: Any, tokens: Tensor, norm: Any = None) -> Tensor:
     split = tokens.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
     return split if norm is None else norm(split)
-
-
-def _softmax(query: Tensor, key: Tensor, value: Tensor, factors: Tensor) -> Tensor:
-    logits = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
-    mass = (logits - logits.amax(-1, keepdim=True)).exp() * factors
-    return ((mass / mass.sum(-1, keepdim=True)) @ value).transpose(1, 2).flatten(2)
 
 
 class _State:
@@ -110,9 +106,6 @@ def plain_feedback(
         first_step: of the pipeline's first pass.
     """
     state, step = _State(), first_step - 1
-    before = [attention.processor for attention in attentions]
-    for index, attention in enumerate(attentions):
-        attention.set_processor(_Attention(index, state))
 
     def read(make: Callable[[int, Tensor], Tensor], timestep: Tensor) -> Any:
         state.reading = {}
@@ -131,10 +124,5 @@ def plain_feedback(
             for makes in (liked, disliked)
         )
 
-    hook = transformer.register_forward_pre_hook(run_references, with_kwargs=True)
-    try:
+    with opened(transformer, attentions, lambda index: _Attention(index, state), run_references):
         yield
-    finally:
-        hook.remove()
-        for attention, processor in zip(attentions, before, strict=True):
-            attention.set_processor(processor)

@@ -14,6 +14,15 @@ from experiments.transformer_training.shapes import SIZE, TEXT_CHANNELS, batch
 
 HEADS, HEAD_CHANNELS, LAYERS = 4, 16, 4
 ROWS = 16
+_COMMON: Mapping[str, Any] = {
+    "sample_size": SIZE,
+    "patch_size": 2,
+    "in_channels": 3,
+    "out_channels": 3,
+    "num_layers": LAYERS,
+    "attention_head_dim": HEAD_CHANNELS,
+    "num_attention_heads": HEADS,
+}
 Loss = Callable[[nn.Module, Tensor, tuple[Tensor, Tensor], Generator], Tensor]
 
 
@@ -22,13 +31,7 @@ def new_sd3() -> nn.Module:
     from diffusers import SD3Transformer2DModel
 
     return SD3Transformer2DModel(
-        sample_size=SIZE,
-        patch_size=2,
-        in_channels=3,
-        out_channels=3,
-        num_layers=LAYERS,
-        attention_head_dim=HEAD_CHANNELS,
-        num_attention_heads=HEADS,
+        **_COMMON,
         joint_attention_dim=TEXT_CHANNELS,
         caption_projection_dim=HEADS * HEAD_CHANNELS,
         pooled_projection_dim=TEXT_CHANNELS,
@@ -42,13 +45,7 @@ def new_pixart() -> nn.Module:
     from diffusers import PixArtTransformer2DModel
 
     return PixArtTransformer2DModel(
-        sample_size=SIZE,
-        patch_size=2,
-        in_channels=3,
-        out_channels=3,
-        num_layers=LAYERS,
-        attention_head_dim=HEAD_CHANNELS,
-        num_attention_heads=HEADS,
+        **_COMMON,
         cross_attention_dim=HEADS * HEAD_CHANNELS,
         caption_channels=TEXT_CHANNELS,
     )

@@ -1,6 +1,8 @@
 """Drawings parted into batches, their prompts and seeds, and images put back to their drawings."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from PIL import Image
 
@@ -23,19 +25,30 @@ def parted(drawings: Sequence[Drawing], most: int | None) -> list[list[Drawing]]
     """Part drawings into batches of at most so many images each."""
     if most is None:
         return [list(drawings)]
-    batches: list[list[Drawing]] = []
-    room = 0
-    for drawing in drawings:
-        prompts, seeds = asked_prompts(drawing), list(drawing.seeds)
-        while seeds:
-            if room == 0:
-                batches.append([])
-                room = most
-            now = Drawing(drawing.action, prompts[:room], seeds[:room])
-            batches[-1].append(now)
-            prompts, seeds = prompts[room:], seeds[room:]
-            room -= len(now.seeds)
-    return batches
+    left = [zip(asked_prompts(drawing), drawing.seeds, strict=True) for drawing in drawings]
+
+    def next_of(number: int, several: int) -> Drawing:
+        prompts, seeds = zip(*islice(left[number], several), strict=True)
+        return Drawing(drawings[number].action, prompts, seeds)
+
+    images = [len(drawing.seeds) for drawing in drawings]
+    return [[next_of(*part) for part in batch] for batch in shares_of_batches(images, most)]
+
+
+def shares_of_batches(images: Sequence[int], most: int | None) -> list[list[tuple[int, int]]]:
+    """Say for each batch, in order, how many images of which drawing are in it.
+
+    Args:
+        images: of each drawing.
+        most: in a batch; None: all.
+
+    Returns:
+        Numbers of drawings, from 0, with how many of their images.
+    """
+    whose = [number for number, several in enumerate(images) for _ in range(several)]
+    size = most or len(whose)
+    parts = (whose[first : first + size] for first in range(0, len(whose), size))
+    return [list(Counter(part).items()) for part in parts]
 
 
 def part_of(on_step: StepCallback | None, number: int, batches: int) -> StepCallback | None:

@@ -117,20 +117,14 @@ def load_preview_decoder(name: str, pipeline: Any) -> Any:
     """
     from diffusers import AutoencoderTiny
 
-    folder = Path(name).expanduser()
-    source = str(folder) if folder.is_dir() else name
-    with _explained(f"preview decoder {name} cannot be loaded as an AutoencoderTiny"):
-        try:
-            kind = AutoencoderTiny.load_config(source).get("_class_name")
-            if kind != "AutoencoderTiny":
-                raise ValueError(f"it describes a network of class {kind}")
-            decoder = AutoencoderTiny.from_pretrained(
-                source, use_safetensors=True, dtype=pipeline.vae.dtype
-            )
-        except OSError as error:
-            if folder.is_dir():
-                raise
-            raise FileNotFoundError(_not_found(f"preview decoder {name!r}", error)) from error
+    failure = f"preview decoder {name} cannot be loaded as an AutoencoderTiny"
+    with _read_from(name, f"preview decoder {name!r}", failure) as source:
+        kind = AutoencoderTiny.load_config(source).get("_class_name")
+        if kind != "AutoencoderTiny":
+            raise ValueError(f"it describes a network of class {kind}")
+        decoder = AutoencoderTiny.from_pretrained(
+            source, use_safetensors=True, dtype=pipeline.vae.dtype
+        )
     return decoder.to(pipeline.device).eval()
 
 
@@ -152,42 +146,38 @@ def hand_settings(checkpoint: Checkpoint) -> Mapping[str, float]:
     """
     if checkpoint.name == "demo":
         return {}
-    path = Path(checkpoint.name).expanduser()
-    with _explained(f"checkpoint {checkpoint.name} cannot be read"):
+    name, failure = checkpoint.name, f"checkpoint {checkpoint.name} cannot be read"
+    path = Path(name).expanduser()
+    try:
         if path.is_file():
-            kind, _ = _pipeline_of_file(path)
+            with _explained(failure):
+                kind, _ = _pipeline_of_file(path)
         else:
-            try:
-                kind, _ = _pipeline_of(
-                    str(path) if path.is_dir() else checkpoint.name, checkpoint.revision
-                )
-            except OSError:
-                if path.is_dir():
-                    raise
-                return {}
+            with _read_from(name, f"checkpoint {name!r}", failure) as source:
+                kind, _ = _pipeline_of(source, checkpoint.revision)
+    except FileNotFoundError:
+        if path.is_dir():
+            raise
+        return {}
     return _XL_HAND if kind.__name__ == _XL else {}
 
 
 def _load(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
-    path = checkpoint_folder() if checkpoint.name == "demo" else Path(checkpoint.name).expanduser()
+    name = str(checkpoint_folder()) if checkpoint.name == "demo" else checkpoint.name
+    path = Path(name).expanduser()
     if path.is_file():
         return _load_file(path, checkpoint.config, dtype)
-    is_folder = path.is_dir()
-    source = str(path) if is_folder else checkpoint.name
-    with _explained(f"checkpoint {source} cannot be loaded as a Stable Diffusion pipeline"):
-        try:
-            pipeline, settings = _pipeline_of(source, checkpoint.revision)
-            return pipeline.from_pretrained(
-                source,
-                revision=checkpoint.revision,
-                use_safetensors=True,
-                dtype=dtype,
-                **settings,
-            )
-        except OSError as error:
-            if is_folder:
-                raise
-            raise FileNotFoundError(_not_found(f"checkpoint {source!r}", error)) from error
+    shown = path if path.is_dir() else name
+    failure = f"checkpoint {shown} cannot be loaded as a Stable Diffusion pipeline"
+    with _read_from(name, f"checkpoint {name!r}", failure) as source:
+        pipeline, settings = _pipeline_of(source, checkpoint.revision)
+        return pipeline.from_pretrained(
+            source,
+            revision=checkpoint.revision,
+            use_safetensors=True,
+            dtype=dtype,
+            **settings,
+        )
 
 
 def _load_file(path: Path, config: Path | None, dtype: torch.dtype) -> Any:
@@ -265,6 +255,19 @@ def _explained(failure: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise ValueError(f"{failure}: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _read_from(name: str, what: str, failure: str) -> Iterator[str]:
+    """Give what diffusers takes for a folder or a hub id, and say what is wrong with either."""
+    folder = Path(name).expanduser()
+    with _explained(failure):
+        try:
+            yield str(folder) if folder.is_dir() else name
+        except OSError as error:
+            if folder.is_dir():
+                raise
+            raise FileNotFoundError(_not_found(what, error)) from error
 
 
 def _not_found(what: str, error: Exception) -> str:

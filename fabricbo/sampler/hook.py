@@ -74,7 +74,7 @@ class FeedbackHook:
             passing = Pass(self._step, timestep, kwargs, self._guided)
             source = source_of(self._scheduler, self._stride, passing)
             self._ahead = {k: found for k, found in self._ahead.items() if k.step >= source.step}
-            rest = (self._schedule, passing.distinct, given.way, self._stride)
+            rest = (self._schedule, passing.distinct, given.way)
             self._patch.injections = [self._injection(w, source, rest) for w in wanted]
             self._prefetch(rows, rest)
 

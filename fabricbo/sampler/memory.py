@@ -12,7 +12,6 @@ call gives the same images.
 """
 
 import math
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from fabricbo.sampler.attention import form_for
+from fabricbo.sampler.batches import shares_of_batches
 from fabricbo.sampler.reference_pass import steps_together
 from fabricbo.sampler.surgery import self_attentions
 
@@ -99,18 +99,16 @@ class Batch:
 
 def batches_of(asks: Sequence[Ask], images_at_once: int | None) -> list[Batch]:
     """Return the batches that images are drawn in, in order."""
-    images = [number for number, ask in enumerate(asks) for _ in range(ask.images)]
-    size = images_at_once or len(images)
     return [
         Batch(
             [
                 (several, references)
-                for number, several in Counter(images[first : first + size]).items()
+                for number, several in shares
                 for references in (asks[number].liked, asks[number].disliked)
                 if references
             ]
         )
-        for first in range(0, len(images), size)
+        for shares in shares_of_batches([ask.images for ask in asks], images_at_once)
     ]
 
 

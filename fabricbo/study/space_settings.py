@@ -4,12 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import (
-    Field,
-    Strict,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, Strict, ValidationError, model_validator
 
 from fabricbo.records import PARAMETER_NAMES, FabricParams
 from fabricbo.space import DEFAULT_DOMAINS, MAX_POOL, ActionSpace, Choice, Domain, Range
