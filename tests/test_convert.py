@@ -15,6 +15,7 @@ from fabricbo.cli.app import app
 from fabricbo.imagefiles import open_image, pixel_hash
 from fabricbo.interop.code import diffusers_code
 from fabricbo.interop.forms import FORMS
+from fabricbo.interop.recipe import Recipe
 from fabricbo.records import Action, FabricParams
 from fabricbo.study import Study, check_settings
 from fabricbo.study.origin import png_info
@@ -23,6 +24,8 @@ from tests.fakes import POOL, ColourSampler, fake_study
 from tests.files import file_of
 from tests.test_interop import PLAIN
 from tests.test_origin import PLAIN as ORIGIN
+from tests.tiny import tiny_xl_pipeline
+from tests.tiny_transformers import tiny_sd3
 
 RED = Image.new("RGB", (8, 8), "red")
 
@@ -253,54 +256,59 @@ def test_strengths_go_along_with_references(tmp_path) -> None:
     assert "strengths of references have no counterpart" in notes(convert(path, "--to", "webui"))
 
 
+def drawn(recipe: Recipe, folder: Path) -> list[str]:
+    """Run the program of a recipe in a folder, and return what its images are."""
+    (folder / "references").mkdir()
+    for one in POOL:
+        one.image.save(folder / "references" / f"{one.id}.png")
+    exec(compile(diffusers_code(recipe), "draw.py", "exec"), {})
+    return [pixel_hash(open_image(folder / f"{seed}.png")) for seed in recipe.seeds]
+
+
+DRAWN = replace(
+    PLAIN,
+    params=FabricParams(
+        max_weight=0.7, min_weight=0.1, feedback_start=0.3, denoising_steps=3, guidance_scale=3.0
+    ),
+    prompt="a cat",
+    negative_prompt="a dog",
+    seeds=(7, 2**40),
+    size=None,
+    checkpoint="demo",
+    liked=tuple(f"{r.id}.png" for r in POOL[:1]),
+    disliked=tuple(f"{r.id}.png" for r in POOL[1:]),
+    solver=None,
+    spacing=None,
+)
+
+
 @pytest.mark.parametrize("strengths", [{}, {POOL[0].id: 4.0, POOL[2].id: 0.25}], ids=str)
 def test_the_program_draws_what_we_draw(tmp_path, monkeypatch, strengths) -> None:
-    """Plain diffusers and our `feedback`, as printed, against `FabricSampler`: bit for bit."""
-    from fabricbo import Checkpoint, FabricSampler, load_pipeline
+    """As printed, against `FabricSampler`: bit for bit."""
+    from fabricbo import Checkpoint, FabricSampler, SamplerOptions, load_pipeline
 
-    (tmp_path / "references").mkdir()
-    params = FabricParams(
-        max_weight=0.7, min_weight=0.1, feedback_start=0.3, denoising_steps=3, guidance_scale=3.0
-    )
-    liked, disliked = POOL[:1], POOL[1:]
-    for reference in POOL:
-        reference.image.save(tmp_path / "references" / f"{reference.id}.png")
-    recipe = replace(
-        PLAIN,
-        params=params,
-        prompt="a cat",
-        negative_prompt="a dog",
-        seeds=(7, 2**40),
-        size=None,
-        checkpoint="demo",
-        liked=tuple(f"{r.id}.png" for r in liked),
-        disliked=tuple(f"{r.id}.png" for r in disliked),
-        strengths={f"{key}.png": value for key, value in strengths.items()},
-        solver=None,
-        spacing=None,
-    )
     monkeypatch.chdir(tmp_path)
-    exec(compile(diffusers_code(recipe), "draw.py", "exec"), {})
-    from fabricbo import SamplerOptions
-
+    named = {f"{key}.png": value for key, value in strengths.items()}
+    found = drawn(replace(DRAWN, strengths=named), tmp_path)
     sampler = FabricSampler(load_pipeline(Checkpoint("demo")), SamplerOptions("a dog"))
-    ours = sampler(Action(params, liked, disliked, strengths), "a cat", recipe.seeds)
-    for seed, image in zip(recipe.seeds, ours, strict=True):
-        assert pixel_hash(open_image(Path(f"{seed}.png"))) == pixel_hash(image)
+    action = Action(DRAWN.params, POOL[:1], POOL[1:], strengths)
+    assert found == [pixel_hash(image) for image in sampler(action, "a cat", DRAWN.seeds)]
+
+
+@pytest.mark.parametrize("tiny", [tiny_xl_pipeline, lambda words: tiny_sd3(folder=words)])
+def test_the_program_draws_with_other_checkpoints(tmp_path, monkeypatch, tiny) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny(tmp_path / "words").save_pretrained(tmp_path / "other")
+    found = drawn(replace(DRAWN, checkpoint=str(tmp_path / "other"), seeds=(7,)), tmp_path)
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize(
     ("recipe", "line"),
     [
         (PLAIN, "EulerDiscreteScheduler.from_config(pipeline.scheduler.config, use_karras_sigmas"),
-        (
-            replace(PLAIN, checkpoint="v1.ckpt"),
-            "from_single_file(\n    'v1.safetensors',\n    dtype",
-        ),
-        (
-            replace(PLAIN, checkpoint="art/x"),
-            "from_pretrained(\n    'art/x',\n    use_safetensors=True",
-        ),
+        (replace(PLAIN, checkpoint="v1.ckpt"), "CHECKPOINT = 'v1.safetensors'"),
+        (replace(PLAIN, checkpoint="art/x"), "CHECKPOINT = 'art/x'"),
         (replace(PLAIN, prompt='"""\n\u202e'), 'PROMPT = \'"""\\n\\u202e\''),
     ],
 )

@@ -146,8 +146,6 @@ def test_optional_settings_are_lost_but_to_us(name) -> None:
     assert f"pipeline.json: {name} has no counterpart there: it is off" in own.notes
     assert f"{name}=0.5," in own.files["draw.py"]
     assert f"{name} = 0.5" in FORMS["fabricbo"](recipe).files["study.toml"]
-    told = "guidance_rescale=PARAMS.rescale," in own.files["draw.py"]
-    assert told == (name == "rescale")
 
 
 def test_strengths_are_named_where_they_are_lost() -> None:

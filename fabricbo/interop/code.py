@@ -1,4 +1,4 @@
-"""A recipe as a program: plain diffusers, and our `feedback` around its pipeline."""
+"""A recipe as a program for our sampler, which draws with any checkpoint that studies can."""
 
 from fabricbo.interop.recipe import Recipe, checkpoint_of
 from fabricbo.interop.timesteps import Spacing
@@ -13,24 +13,20 @@ _SPACINGS = {
 }
 """Options of diffusers' schedulers."""
 
-# fabricbo comes before diffusers: it sees to a torchvision that does not fit torch.
 _PROGRAM = '''\
-"""Draws with feedback from references: plain diffusers and fabricbo's `feedback`."""
+"""Draws with feedback from references, with fabricbo's sampler."""
 
 from pathlib import Path
 
-import torch
-from fabricbo import FabricParams
-{demo}from fabricbo.imagefiles import open_image, pixel_hash
-from fabricbo.sampler import FeedbackInputs, ReferenceLatent, feedback
-from fabricbo.sampler.references import encode, resize
-
-from diffusers import {classes}
+from fabricbo import Action, Checkpoint, FabricParams, FabricSampler, Reference
+from fabricbo import SamplerOptions, load_pipeline
+from fabricbo.imagefiles import open_image, pixel_hash{classes}
 
 PROMPT = {prompt}
 NEGATIVE_PROMPT = {negative_prompt}
 SEEDS = {seeds}
 SIZE = {size}
+CHECKPOINT = {checkpoint}
 REFERENCES = Path("references")
 LIKED = {liked}
 DISLIKED = {disliked}
@@ -38,39 +34,23 @@ DISLIKED = {disliked}
 {params}
 )
 
-device = "cuda" if torch.cuda.is_available() else "cpu"
-dtype = torch.float16 if device == "cuda" else torch.float32
-pipeline = StableDiffusionPipeline.{load}
-{scheduler}pipeline.to(device)
-width, height = SIZE or 2 * (pipeline.unet.config.sample_size * pipeline.vae_scale_factor,)
 
-
-def latents(name):
+def reference(name):
     image = open_image(REFERENCES / name)
-    fitted = resize(image, width, height, "stretch")
-    return ReferenceLatent(pixel_hash(image), encode(pipeline.vae, fitted){strength})
+    return Reference(pixel_hash(image), name, image)
 
 
-null_embeds, _ = pipeline.encode_prompt("", device, 1, False)
-inputs = FeedbackInputs(null_embeds, tuple(map(latents, LIKED)), tuple(map(latents, DISLIKED)))
-with feedback(pipeline.unet, pipeline.scheduler, PARAMS, inputs):
-    images = pipeline(
-        [PROMPT] * len(SEEDS),
-        negative_prompt=[NEGATIVE_PROMPT] * len(SEEDS),
-        width=width,
-        height=height,
-        guidance_scale=PARAMS.guidance_scale,
-        num_inference_steps=PARAMS.denoising_steps,{rescale}
-        generator=[torch.Generator().manual_seed(seed) for seed in SEEDS],
-    ).images
-for seed, image in zip(SEEDS, images):
+pipeline = load_pipeline(Checkpoint(CHECKPOINT))
+{scheduler}width, height = SIZE or (None, None)
+sampler = FabricSampler(pipeline, SamplerOptions(NEGATIVE_PROMPT, width, height))
+liked, disliked = tuple(map(reference, LIKED)), tuple(map(reference, DISLIKED))
+{named}action = Action(PARAMS, liked, disliked{given})
+for seed, image in zip(SEEDS, sampler(action, PROMPT, SEEDS)):
     image.save(f"{{seed}}.png")
 '''
-
-
-_RESCALE = "\n        guidance_rescale=PARAMS.rescale,"
-_STRENGTH = ", STRENGTHS.get(name, 1.0)"
-_DEMO = "from fabricbo.demo import checkpoint_folder\n"
+_NAMED = """\
+strengths = {r.id: STRENGTHS[r.name] for r in (*liked, *disliked) if r.name in STRENGTHS}
+"""
 
 
 def diffusers_code(recipe: Recipe) -> str:
@@ -79,20 +59,20 @@ def diffusers_code(recipe: Recipe) -> str:
     References are read from the folder `references`, images are written beside it.
     """
     scheduler = "" if recipe.solver is None else recipe.solver.diffusers
+    # fabricbo comes before diffusers: it sees to a torchvision that does not fit torch.
     return _PROGRAM.format(
-        classes=", ".join(sorted({"StableDiffusionPipeline", scheduler} - {""})),
-        demo=_DEMO if recipe.checkpoint == "demo" else "",
+        classes=f"\n\nfrom diffusers import {scheduler}" if scheduler else "",
         prompt=ascii(recipe.prompt),
         negative_prompt=ascii(recipe.negative_prompt),
         seeds=list(recipe.seeds or (0,)),
         size=recipe.size,
+        checkpoint=ascii(checkpoint_of(recipe).value),
         liked=ascii(list(recipe.liked)),
         disliked=ascii(list(recipe.disliked)),
         strengths=f"STRENGTHS = {dict(recipe.strengths)!a}\n" if recipe.strengths else "",
-        strength=_STRENGTH if recipe.strengths else "",
+        named=_NAMED if recipe.strengths else "",
+        given=", strengths" if recipe.strengths else "",
         params=_params(recipe.params),
-        rescale=_RESCALE if recipe.params.rescale else "",
-        load=_load(recipe),
         scheduler=_scheduler(recipe, scheduler),
     )
 
@@ -101,17 +81,6 @@ def _params(params: FabricParams) -> str:
     values = params.to_json()
     del values["prompt_dropout"]
     return "\n".join(f"    {name}={value!r}," for name, value in values.items())
-
-
-def _load(recipe: Recipe) -> str:
-    name = checkpoint_of(recipe).value
-    source = "checkpoint_folder()" if name == "demo" else ascii(name)
-    options = ["dtype=dtype", "safety_checker=None", "requires_safety_checker=False"]
-    how = "from_single_file"
-    if not name.endswith(".safetensors"):
-        how, options = "from_pretrained", ["use_safetensors=True", *options]
-    given = "".join(f"    {one},\n" for one in (source, *options))
-    return f"{how}(\n{given})"
 
 
 def _scheduler(recipe: Recipe, name: str) -> str:

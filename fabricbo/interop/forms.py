@@ -22,7 +22,7 @@ def diffusers_form(recipe: Recipe) -> Form:
         files={"draw.py": diffusers_code(recipe), "pipeline.json": community_json(recipe)},
         notes=tuple(notes),
         where={
-            "draw.py": "run it in this folder: diffusers with fabricbo's feedback",
+            "draw.py": "run it in this folder: draws with fabricbo's sampler",
             "pipeline.json": 'arguments for custom_pipeline="pipeline_fabric" instead',
         },
     )
