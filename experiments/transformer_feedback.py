@@ -5,8 +5,9 @@
     python -m experiments.transformer_feedback --smoke --json                 # seconds, no meaning
 
 Kinds: `sd3`, joint attention of image and text in diffusers' `SD3Transformer2DModel`, trained as a
-rectified flow; `pixart`, self-attention and cross-attention in `PixArtTransformer2DModel`, trained
-on v. Both draw shapes of 12 x 12 pixels (`experiments.transformer_training.shapes`), without an
+rectified flow; `flux`, joint attention with rotary places in `FluxTransformer2DModel`, trained in
+the same way; `pixart`, self-attention and cross-attention in `PixArtTransformer2DModel`, trained
+on v. All draw shapes of 12 x 12 pixels (`experiments.transformer_training.shapes`), without an
 autoencoder and without a text encoder, at a size that one core trains within half an hour.
 
 A group is two references of one colour on one background, and prompts that name the other four
@@ -14,7 +15,9 @@ shapes only, each with two seeds. `color` and `ground` are the shares of picture
 references' colour and background, `shape` the share with the shape of the prompt, `copied` that
 with the shape of a reference, which no prompt names. Differences are to weight 0 with the same
 seeds; the intervals hold 95 % and take a group as the unit.
-`--text-too` lets text queries of joint attention see the references as well.
+`--text-too` lets text queries of joint attention see the references as well (sd3). `--places` says
+where the tokens of references are (flux): in a picture with a number of its own (`number`, as
+fabricbo has it), where those of the image are (`same`), or beside (`right`) or below it (`below`).
 Training goes on where its last checkpoint was.
 """
 
@@ -32,6 +35,7 @@ from unittest import mock
 import torch
 from PIL import Image
 from torch import Generator, Tensor
+from torch.nn import functional as F
 
 from fabricbo.torchvision_compat import ensure_importable
 
@@ -54,6 +58,7 @@ from fabricbo.sampler import (  # noqa: E402
     FeedbackInputs,
     ReferenceLatent,
     feedback,
+    flux,
     surgery,
 )
 from fabricbo.sampler.attention import weighted_attention  # noqa: E402
@@ -69,6 +74,12 @@ SETTINGS = (
     *((Role.DISLIKED, weight) for weight in (0.8, 2.0)),
 )
 SEEDS = 2
+PLACES = {
+    "number": (1, 0, 0),
+    "same": (0, 0, 0),
+    "right": (0, 0, SIZE // 2),
+    "below": (0, SIZE // 2, 0),
+}
 MEASURES = ("color", "ground", "shape", "copied")
 
 
@@ -123,8 +134,9 @@ def draw_group(kind: str, pipeline: Any, group: Group, role: Role, params: Fabri
     given: dict[str, Any] = {
         "prompt_embeds": embeds,
         "negative_prompt_embeds": null_embeds.expand(rows, -1, -1),
+        "true_cfg_scale" if kind == "flux" else "guidance_scale": params.guidance_scale,
     }
-    if kind == "sd3":
+    if kind != "pixart":
         given["pooled_prompt_embeds"] = pooled
         given["negative_pooled_prompt_embeds"] = null_pooled.expand(rows, -1)
         null_added = {"pooled_projections": null_pooled}
@@ -140,12 +152,13 @@ def draw_group(kind: str, pipeline: Any, group: Group, role: Role, params: Fabri
             **given,
             height=SIZE * pipeline.vae_scale_factor,  # there is no autoencoder
             width=SIZE * pipeline.vae_scale_factor,
-            guidance_scale=params.guidance_scale,
             num_inference_steps=params.denoising_steps,
             generator=[Generator().manual_seed(seed) for seed in range(first, first + rows)],
             output_type="latent",
         )
     pictures: Tensor = output.images
+    if kind == "flux":  # tokens of 2 x 2
+        return F.pixel_shuffle(pictures.transpose(1, 2).unflatten(2, (SIZE // 2, -1)), 2)
     return pictures
 
 
@@ -174,6 +187,7 @@ class Plan:
     groups: int
     params: FabricParams
     text_too: bool
+    places: str
 
 
 @contextmanager
@@ -197,6 +211,14 @@ def text_sees_references() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def references_at(places: str) -> Iterator[None]:
+    """Put the tokens of references somewhere else, by the number, row and column of theirs."""
+    by = torch.tensor(PLACES[places])
+    with mock.patch.object(flux, "shifted", lambda places: places + by):
+        yield
+
+
 def measure(kind: str, network: Any, plan: Plan) -> tuple[Any, list[Any]]:
     """Draw and judge every setting.
 
@@ -205,7 +227,8 @@ def measure(kind: str, network: Any, plan: Plan) -> tuple[Any, list[Any]]:
     """
     pipeline, rows, lines = networks.assemble(kind, network), [], []
     chosen, plain = groups(plan.groups), None
-    with text_sees_references() if plan.text_too else nullcontext():
+    text = text_sees_references() if plan.text_too else nullcontext()
+    with text, references_at(plan.places):
         for role, weight in SETTINGS:
             params = replace(plan.params, max_weight=weight)
             drawn = [draw_group(kind, pipeline, group, role, params) for group in chosen]
@@ -242,10 +265,12 @@ def main() -> None:
     options = parser.parse_args()
     if options.text_too and options.kind != "sd3":
         parser.error("--text-too needs --kind sd3: only there text has queries of its own")
+    if options.places != "number" and options.kind != "flux":
+        parser.error("--places needs --kind flux: only there places enter each attention")
     plan = _plan(options)
     torch.set_num_threads(options.threads)
     options.folder.mkdir(parents=True, exist_ok=True)
-    kinds = networks.NEW if options.kind == "both" else (options.kind,)
+    kinds = networks.NEW if options.kind == "all" else (options.kind,)
     rows = []
     for kind in kinds:
         if options.stage != "measure":
@@ -260,9 +285,10 @@ def main() -> None:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
+    where = (options.text_too, options.places)
     if options.smoke:
-        return Plan(1, replace(PARAMS, denoising_steps=SMOKE_STEPS), options.text_too)
-    return Plan(options.groups, PARAMS, options.text_too)
+        return Plan(1, replace(PARAMS, denoising_steps=SMOKE_STEPS), *where)
+    return Plan(options.groups, PARAMS, *where)
 
 
 def _report(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> None:
@@ -285,10 +311,11 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--stage", choices=("train", "measure", "all"), default="all")
-    parser.add_argument("--kind", choices=("sd3", "pixart", "both"), default="both")
+    parser.add_argument("--kind", choices=(*networks.NEW, "all"), default="all")
     parser.add_argument("--minutes", type=float, default=30.0, help="of training, each kind")
     parser.add_argument("--groups", type=int, default=36, help="of eight pictures a setting")
     parser.add_argument("--text-too", action="store_true", help="text sees references, too (sd3)")
+    parser.add_argument("--places", choices=PLACES, default="number", help="of references (flux)")
     parser.add_argument("--folder", type=Path, default=Path(".demo_training/transformers"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one JSON array")

@@ -384,6 +384,7 @@ def load_sampler(
         feedback_levels=settings.checkpoint.feedback_levels,
         merge_tokens=settings.checkpoint.merge_tokens,
         reference_stride=settings.checkpoint.reference_stride,
+        distilled_guidance=settings.checkpoint.distilled_guidance,
     )
     pipeline = load_pipeline(checkpoint)
     if "rescale" in settings.space.to_space().settings:

@@ -1,6 +1,7 @@
-"""A compiled U-Net: feedback acts as without, and nothing is compiled again and again."""
+"""Compiled networks: feedback acts as without, and nothing is compiled again and again."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +10,35 @@ import pytest
 import torch
 
 from fabricbo.records import Action
-from fabricbo.sampler import Checkpoint, FabricSampler, compiling, load_pipeline
+from fabricbo.sampler import Checkpoint, FabricSampler, SamplerOptions, compiling, load_pipeline
 from fabricbo.sampler.environment import environment_of
+from fabricbo.sampler.networks import network_of
 from fabricbo.study.settings import check_settings
 from tests.test_sampler import BLUE, RED, action, pixels
 from tests.tiny import tiny_pipeline
+from tests.tiny_transformers import tiny_flux, tiny_sd3
 
 PLAIN, FED = action((), (), denoising_steps=2), action((RED,), (BLUE,), denoising_steps=2)
+SIZE = SamplerOptions(width=32, height=32)
+NETWORKS = pytest.mark.parametrize(
+    "tiny",
+    [
+        tiny_pipeline,
+        lambda folder: tiny_sd3(folder=folder),
+        lambda folder: tiny_flux(folder=folder),
+    ],
+    ids=["unet", "sd3", "flux"],
+)
+Tiny = Callable[[Path], Any]
 
 
 def drawn(pipeline: Any, what: Action) -> np.ndarray:
-    return pixels(FabricSampler(pipeline)(what, "a cat", [1, 2]))
+    return pixels(FabricSampler(pipeline, SIZE)(what, "a cat", [1, 2]))
 
 
-def compiled(folder: Path, backend: str) -> Any:
-    pipeline = tiny_pipeline(folder)
+def compiled(pipeline: Any, backend: str) -> Any:
     torch._dynamo.reset()
-    pipeline.unet.compile_repeated_blocks(backend=backend)
+    compiling.compile_blocks(network_of(pipeline), backend)
     return pipeline
 
 
@@ -37,11 +50,13 @@ def check_same(pipeline: Any, usual: Any) -> None:
         assert np.abs(one - other).max() <= 1
 
 
-def test_what_is_traced_is_the_same(tmp_path: Path, pipeline: Any) -> None:
-    traced = compiled(tmp_path, "eager")
-    before = traced.unet.attn_processors
-    check_same(traced, pipeline)
-    assert all(traced.unet.attn_processors[name] is found for name, found in before.items())
+@NETWORKS
+def test_what_is_traced_is_the_same(tmp_path: Path, tiny: Tiny) -> None:
+    traced = compiled(tiny(folder=tmp_path), "eager")
+    before = network_of(traced).attn_processors
+    check_same(traced, tiny(folder=tmp_path))
+    after = network_of(traced).attn_processors
+    assert all(after[name] is found for name, found in before.items())
     graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     assert graphs > 0
     for _ in range(3):  # with processors that are put in anew each time
@@ -51,13 +66,14 @@ def test_what_is_traced_is_the_same(tmp_path: Path, pipeline: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
-def test_what_is_compiled_is_the_same_up_to_rounding(tmp_path: Path, pipeline: Any) -> None:
-    check_same(compiled(tmp_path, "inductor"), pipeline)
+@NETWORKS
+def test_what_is_compiled_is_the_same_up_to_rounding(tmp_path: Path, tiny: Tiny) -> None:
+    check_same(compiled(tiny(folder=tmp_path), "inductor"), tiny(folder=tmp_path))
 
 
 def test_what_was_drawn_with_says_so(tmp_path: Path, pipeline: Any) -> None:
     assert "compiled" not in environment_of(pipeline)
-    traced = compiled(tmp_path, "eager")
+    traced = compiled(tiny_pipeline(tmp_path), "eager")
     found, usual = environment_of(traced), environment_of(pipeline)
     assert found == {**usual, "compiled": True}
 

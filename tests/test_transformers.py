@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from fabricbo import create_study
+from fabricbo.protocols import Drawing
 from fabricbo.records import Action, FabricParams, TrialStatus
 from fabricbo.sampler import (
     Checkpoint,
@@ -20,7 +21,9 @@ from fabricbo.sampler import (
     FeatureCache,
     FeedbackInputs,
     ReferenceLatent,
+    SamplerOptions,
     feedback,
+    hand_settings,
     load_pipeline,
 )
 from fabricbo.sampler.networks import check_known
@@ -28,7 +31,7 @@ from fabricbo.sampler.noise import fixed_noise
 from fabricbo.sampler.references import encode
 from fabricbo.sampler.threads import ThreadTunedSampler
 from tests.tiny import reference
-from tests.tiny_transformers import tiny_pixart, tiny_sd3
+from tests.tiny_transformers import tiny_flux, tiny_pixart, tiny_sd3
 from tests.transformer_oracle import plain_feedback
 
 STEPS, TOKENS = 4, 5
@@ -273,32 +276,30 @@ def test_attention_of_another_kind_is_refused() -> None:
 
 
 def test_other_transformers_are_refused() -> None:
-    flux = diffusers.FluxTransformer2DModel(
-        in_channels=4,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=8,
-        num_attention_heads=2,
-        joint_attention_dim=12,
-        pooled_projection_dim=10,
-        axes_dims_rope=(2, 2, 4),
-    )
-    with pytest.raises(ValueError, match="got FluxTransformer2DModel"):
-        check_known(flux)
+    other = diffusers.DiTTransformer2DModel(num_layers=1, sample_size=8, num_attention_heads=1)
+    with pytest.raises(ValueError, match="got DiTTransformer2DModel"):
+        check_known(other)
 
 
-def test_the_sampler_draws_with_stable_diffusion_3(tmp_path: Path) -> None:
-    pipeline = tiny_sd3(folder=tmp_path)
+STUDIES = (tiny_sd3, tiny_flux)
+
+
+@pytest.mark.parametrize("tiny", STUDIES)
+def test_the_sampler_draws(tmp_path: Path, tiny: Callable[..., Any]) -> None:
+    pipeline = tiny(folder=tmp_path)
     settings = FabricParams(max_weight=0.0, guidance_scale=3.0, denoising_steps=STEPS)
     liked, disliked = reference("red"), reference("blue")
-    sampler = FabricSampler(pipeline)
+    sampler = FabricSampler(pipeline, SamplerOptions(width=32, height=32, distilled_guidance=2.0))
+    guidance: dict[str, Any] = {"guidance_scale": 3.0}
+    if tiny is tiny_flux:
+        guidance = {"true_cfg_scale": 3.0, "negative_prompt": [""] * 2, "guidance_scale": 2.0}
     plain = pipeline(
         ["a cat"] * 2,
         width=32,
         height=32,
-        guidance_scale=3.0,
         num_inference_steps=STEPS,
         generator=[torch.Generator().manual_seed(seed) for seed in (1, 2)],
+        **guidance,
     ).images
     action = Action(settings, liked=(liked,), disliked=(disliked,))
     without = sampler(action, "a cat", [1, 2])
@@ -306,9 +307,11 @@ def test_the_sampler_draws_with_stable_diffusion_3(tmp_path: Path) -> None:
     drawn = sampler(strong, "a cat", [1, 2])
     assert [image.tobytes() for image in without] == [image.tobytes() for image in plain]
     assert all(a.tobytes() != b.tobytes() for a, b in zip(drawn, without, strict=True))
-    assert (
-        sampler.environment["weights"] != FabricSampler(_repainted(pipeline)).environment["weights"]
-    )
+    (beside,) = sampler.begin([Drawing(strong, "a cat", [1, 2])])()
+    assert [image.tobytes() for image in beside] == [image.tobytes() for image in drawn]
+    before = sampler.environment["weights"]
+    other = FabricSampler(_repainted(pipeline), sampler.options)
+    assert other.environment["weights"] != before
 
 
 def _repainted(pipeline: Any) -> Any:
@@ -317,29 +320,55 @@ def _repainted(pipeline: Any) -> Any:
     return pipeline
 
 
-def test_stable_diffusion_3_is_loaded(tmp_path: Path) -> None:
-    tiny_sd3(folder=tmp_path / "words").save_pretrained(tmp_path / "sd3")
-    loaded = load_pipeline(Checkpoint(str(tmp_path / "sd3"), device="cpu"))
+@pytest.mark.parametrize("tiny", STUDIES)
+def test_checkpoints_are_loaded(tmp_path: Path, tiny: Callable[..., Any]) -> None:
+    tiny(folder=tmp_path / "words").save_pretrained(tmp_path / "saved")
+    loaded = load_pipeline(Checkpoint(str(tmp_path / "saved"), device="cpu", clip_skip=1))
     action = Action(FabricParams(guidance_scale=3.0, denoising_steps=2), liked=(reference("red"),))
-    tuned = ThreadTunedSampler(FabricSampler(loaded))
+    tuned = ThreadTunedSampler(FabricSampler(loaded, SamplerOptions(width=32, height=32)))
     assert len(tuned(action, "a cat", [1])) == 1
 
 
+def test_flux_begins_without_guidance_of_its_own(tmp_path: Path) -> None:
+    tiny_flux(folder=tmp_path / "words").save_pretrained(tmp_path / "flux")
+    assert hand_settings(Checkpoint(str(tmp_path / "flux"))) == {"guidance_scale": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (SamplerOptions(width=40, height=32), "multiples of 16 pixels"),
+        (SamplerOptions(width=32, height=32, merge_tokens=0.5), "cannot be merged in FLUX"),
+        (SamplerOptions(width=32, height=32, max_memory=10**9), "for U-Nets only"),
+    ],
+    ids=["size", "merging", "memory"],
+)
+def test_what_flux_cannot_do_is_said_before_anything_is_drawn(
+    options: SamplerOptions, reason: str
+) -> None:
+    pipeline = tiny_flux()
+    pipeline.vae_scale_factor = 8  # as published ones have it
+    with pytest.raises(ValueError, match=reason):
+        FabricSampler(pipeline, options)
+
+
 @pytest.mark.slow
-def test_a_study_draws_with_stable_diffusion_3(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("tiny", STUDIES)
+def test_a_study_draws_with_transformers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Callable[..., Any]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    tiny_sd3(folder=tmp_path / "words").save_pretrained(tmp_path / "sd3")
+    tiny(folder=tmp_path / "words").save_pretrained(tmp_path / "saved")
     (tmp_path / "pool").mkdir()
     reference("red").image.save(tmp_path / "pool" / "red.png")
-    settings = {"name": "sd3", "prompt": "a cat", "objective": "colourfulness", "safety": False}
+    settings = {"name": "tiny", "prompt": "a cat", "objective": "colourfulness", "safety": False}
     settings |= {"rounds": 1, "trials": 2, "images": 1, "pool": {"folder": str(tmp_path / "pool")}}
-    settings["checkpoint"] = {"name": str(tmp_path / "sd3"), "width": 32, "height": 32}
-    settings["space"] = {"guidance_scale": 3.0, "denoising_steps": 2}
+    settings["checkpoint"] = {"name": str(tmp_path / "saved"), "width": 32, "height": 32}
+    settings["space"] = {"denoising_steps": 2}
     study = create_study(settings)
     study.run()
     assert {trial.status for trial in study.trials} == {TrialStatus.DONE}
+    assert (study.trials[0].action.params.guidance_scale == 1) == (tiny is tiny_flux)
 
 
 def test_a_pipeline_that_takes_other_arguments_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Pipelines of PixArt and Stable Diffusion 3 of a few channels, in the true architectures.
+"""Pipelines of PixArt, Stable Diffusion 3 and FLUX of a few channels, in the true architectures.
 
 Most have no text encoders: their tests give them embeddings.
 """
@@ -78,13 +78,59 @@ def tiny_sd3(*, newer: bool = False, folder: Path | None = None) -> Any:
     return pipeline
 
 
+def tiny_flux(*, told_guidance: bool = True, folder: Path | None = None) -> Any:
+    """Build one with seeded random parameters; images are 32 x 32.
+
+    Args:
+        told_guidance: as FLUX.1 [dev], whose guidance is distilled; else as [schnell].
+        folder: for the tokenizers' files; both text encoders come along, CLIP and T5.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        transformer = diffusers.FluxTransformer2DModel(
+            in_channels=16,
+            num_layers=2,
+            num_single_layers=2,
+            attention_head_dim=8,
+            num_attention_heads=2,
+            joint_attention_dim=12,
+            pooled_projection_dim=10 if folder is None else 32,
+            axes_dims_rope=(2, 2, 4),
+            guidance_embeds=told_guidance,
+        )
+        pipeline = diffusers.FluxPipeline(
+            transformer=transformer.eval(),
+            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+            vae=_vae(4, shift_factor=0.06),
+            **(_no_texts(2) if folder is None else _clip_and_t5(folder)),
+        )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
 def _texts(folder: Path | None) -> dict[str, Any]:
-    numbers = ("", "_2", "_3")
-    nothing = dict.fromkeys(f"{part}{n}" for part in ("text_encoder", "tokenizer") for n in numbers)
     if folder is None:
-        return nothing
-    encoders = {f"text_encoder{n}": text_encoder(projected=32) for n in numbers[:2]}
-    return nothing | encoders | {f"tokenizer{n}": tokenizer(folder) for n in numbers[:2]}
+        return _no_texts(3)
+    encoders = {f"text_encoder{n}": text_encoder(projected=32) for n in ("", "_2")}
+    return _no_texts(3) | encoders | {f"tokenizer{n}": tokenizer(folder) for n in ("", "_2")}
+
+
+def _clip_and_t5(folder: Path) -> dict[str, Any]:
+    from transformers import T5Config, T5EncoderModel
+
+    config = T5Config(vocab_size=600, d_model=12, d_kv=6, d_ff=16, num_layers=1, num_heads=2)
+    return {
+        "text_encoder": text_encoder(),
+        "text_encoder_2": T5EncoderModel(config).eval(),
+        "tokenizer": tokenizer(folder),
+        "tokenizer_2": tokenizer(folder),
+    }
+
+
+def _no_texts(count: int) -> dict[str, Any]:
+    numbers = ("", "_2", "_3")[:count]
+    parts = ("text_encoder", "tokenizer")
+    return dict.fromkeys(f"{part}{number}" for part in parts for number in numbers)
 
 
 def _vae(channels: int, **more: Any) -> Any:

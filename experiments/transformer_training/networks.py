@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from experiments.demo_training.diffusion import new_scheduler
 from experiments.demo_training.loop import Recipe, noise_like, train
 from experiments.transformer_training.shapes import SIZE, TEXT_CHANNELS, batch
+from fabricbo.sampler.flux import coordinates, packed
 
 HEADS, HEAD_CHANNELS, LAYERS = 4, 16, 4
 ROWS = 16
@@ -51,6 +52,22 @@ def new_pixart() -> nn.Module:
     )
 
 
+def new_flux() -> nn.Module:
+    """Make a transformer of FLUX.1: two blocks of joint attention, four of a single sequence."""
+    from diffusers import FluxTransformer2DModel
+
+    return FluxTransformer2DModel(
+        in_channels=4 * 3,
+        num_layers=2,
+        num_single_layers=4,
+        attention_head_dim=HEAD_CHANNELS,
+        num_attention_heads=HEADS,
+        joint_attention_dim=TEXT_CHANNELS,
+        pooled_projection_dim=TEXT_CHANNELS,
+        axes_dims_rope=(4, 6, 6),
+    )
+
+
 def _quiet_start(network: nn.Module) -> nn.Module:
     """Let blocks and output begin at zero, as in DiT (arXiv 2212.09748), for a faster start."""
     for name, module in network.named_modules():
@@ -72,6 +89,25 @@ def flow_loss(
     return F.mse_loss(predicted, noise - clean)
 
 
+def packed_flow_loss(
+    network: nn.Module, clean: Tensor, text: tuple[Tensor, Tensor], generator: Generator
+) -> Tensor:
+    """Do the same where a token is 2 x 2 pixels with coordinates (FLUX)."""
+    sigma = torch.randn(len(clean), generator=generator).sigmoid()
+    noise = noise_like(clean, generator)
+    noisy = torch.lerp(clean, noise, sigma[:, None, None, None])
+    predicted = network(
+        packed(noisy),
+        encoder_hidden_states=text[0],
+        pooled_projections=text[1],
+        timestep=sigma,
+        img_ids=coordinates(SIZE, SIZE),
+        txt_ids=torch.zeros(text[0].shape[1], 3),
+        return_dict=False,
+    )[0]
+    return F.mse_loss(predicted, packed(noise - clean))
+
+
 def v_loss(
     network: nn.Module, clean: Tensor, text: tuple[Tensor, Tensor], generator: Generator
 ) -> Tensor:
@@ -85,8 +121,12 @@ def v_loss(
     return F.mse_loss(predicted, scheduler.get_velocity(clean, noise, steps))
 
 
-NEW: Mapping[str, Callable[[], nn.Module]] = {"sd3": new_sd3, "pixart": new_pixart}
-LOSSES: Mapping[str, Loss] = {"sd3": flow_loss, "pixart": v_loss}
+NEW: Mapping[str, Callable[[], nn.Module]] = {
+    "sd3": new_sd3,
+    "pixart": new_pixart,
+    "flux": new_flux,
+}
+LOSSES: Mapping[str, Loss] = {"sd3": flow_loss, "pixart": v_loss, "flux": packed_flow_loss}
 
 
 def new_network(kind: str) -> nn.Module:
@@ -120,7 +160,11 @@ def assemble(kind: str, network: nn.Module) -> Any:
     import diffusers
 
     parts = ("vae", "text_encoder", "tokenizer")
-    if kind == "sd3":
+    if kind == "flux":
+        scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
+        nothing = dict.fromkeys((*parts, "text_encoder_2", "tokenizer_2"))
+        pipeline = diffusers.FluxPipeline(scheduler, transformer=network, **nothing)
+    elif kind == "sd3":
         more = ("text_encoder_2", "tokenizer_2", "text_encoder_3", "tokenizer_3")
         scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
         nothing = dict.fromkeys((*parts, *more))

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from fabricbo.demo import checkpoint_folder
 from fabricbo.sampler.compiling import check_compiler, compile_blocks
 from fabricbo.sampler.lora import needs_other_names, read_lora
+from fabricbo.sampler.networks import network_of
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
@@ -21,14 +22,20 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 _UNCHECKED = {"safety_checker": None, "requires_safety_checker": False}
 _XL = "StableDiffusionXLPipeline"
+_FLUX = "FluxPipeline"
 _PIPELINES: dict[str, dict[str, Any]] = {
     "StableDiffusionPipeline": _UNCHECKED,
     _XL: {},
     "LatentConsistencyModelPipeline": _UNCHECKED,
     "StableDiffusion3Pipeline": {},
+    _FLUX: {},
 }
 """What is loaded, by the name in `model_index.json`, and what it is loaded with."""
-_XL_HAND: Mapping[str, float] = {"feedback_end": 0.5}
+_HAND: Mapping[str, Mapping[str, float]] = {
+    _XL: {"feedback_end": 0.5},
+    _FLUX: {"guidance_scale": 1.0},
+}
+"""Hand settings in place of the classic ones."""
 PIPELINE_NAMES = frozenset(_PIPELINES)
 _ONLY_IN_XL = "conditioner.embedders.1.model."
 """The second text encoder in a single file of SDXL."""
@@ -58,7 +65,7 @@ class Checkpoint:
     precision: Precision = "auto"
     """Of parameters and activations; `auto`: float16 on a CUDA device, float32 elsewhere."""
     compile: bool = False
-    """Whether the blocks of the U-Net are compiled: the same images up to rounding."""
+    """Whether the network's transformer blocks are compiled: the same images up to rounding."""
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -80,14 +87,14 @@ class Checkpoint:
 
 
 def load_pipeline(checkpoint: Checkpoint) -> Any:
-    """Load a Stable Diffusion pipeline (1.x, 2.x, SDXL, LCM, 3.x) onto its device.
+    """Load a pipeline of Stable Diffusion (1.x, 2.x, SDXL, LCM, 3.x) or FLUX.1 onto its device.
 
     Only safetensors are read, no code of a checkpoint is run, and no safety checker is loaded.
 
     Raises:
         FileNotFoundError: a hub id whose files are neither in the cache nor reachable.
         ValueError: the checkpoint is no Stable Diffusion text-to-image pipeline, or is damaged, or
-            the LoRA does not fit it, or a transformer is to be compiled.
+            the LoRA does not fit it.
     """
     device = _best_device() if checkpoint.device == "auto" else checkpoint.device
     pipeline = _load(checkpoint, _dtype(checkpoint.precision, device))
@@ -98,9 +105,7 @@ def load_pipeline(checkpoint: Checkpoint) -> Any:
     pipeline.set_progress_bar_config(disable=True)
     pipeline = pipeline.to(device)
     if checkpoint.compile:
-        if not hasattr(pipeline, "unet"):
-            raise ValueError("compile works on U-Nets, and this checkpoint has a transformer")
-        compile_blocks(pipeline.unet)
+        compile_blocks(network_of(pipeline))
     return pipeline
 
 
@@ -138,7 +143,8 @@ def _dtype(precision: Precision, device: str) -> torch.dtype:
 def hand_settings(checkpoint: Checkpoint) -> Mapping[str, float]:
     """Return the hand settings that a checkpoint asks for in place of the classic ones.
 
-    SDXL: a window in the first half of the denoising steps. No network is loaded; of a hub id that
+    SDXL: a window in the first half of the denoising steps. FLUX: no guidance besides what its
+    transformer has learnt. No network is loaded; of a hub id that
     is neither in the cache nor reachable nothing is known.
 
     Raises:
@@ -159,7 +165,7 @@ def hand_settings(checkpoint: Checkpoint) -> Mapping[str, float]:
         if path.is_dir():
             raise
         return {}
-    return _XL_HAND if kind.__name__ == _XL else {}
+    return _HAND.get(kind.__name__, {})
 
 
 def _load(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
@@ -240,7 +246,9 @@ def _skip_layers(pipeline: Any, count: int) -> None:
         encoder = getattr(pipeline, name, None)
         if encoder is None:
             continue
-        layers = getattr(encoder, "text_model", encoder).encoder.layers
+        layers = getattr(getattr(encoder, "text_model", encoder).encoder, "layers", None)
+        if layers is None:
+            continue  # FLUX's second, T5
         if count >= len(layers):
             raise ValueError(f"clip_skip must be below {len(layers)}, the layers of {name}")
         del layers[len(layers) - count :]

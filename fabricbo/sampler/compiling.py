@@ -1,4 +1,4 @@
-"""`torch.compile` for a U-Net that is given feedback.
+"""`torch.compile` for a network that is given feedback.
 
 Compiled are the transformer blocks, which are most of the work and alike: less to compile than the
 whole network. Feedback's processors are left out of it (a graph break before each self-attention):
@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+
+from fabricbo.sampler.networks import is_transformer, transformer_blocks
 
 _COMPILERS = ("g++", "clang++", "c++")
 
@@ -32,9 +34,13 @@ def check_compiler(device: str) -> None:
         )
 
 
-def compile_blocks(unet: Any) -> None:
-    """Have a U-Net's transformer blocks compiled when they are first used."""
-    unet.compile_repeated_blocks()
+def compile_blocks(network: Any, backend: str = "inductor") -> None:
+    """Have the transformer blocks of a U-Net or transformer compiled when they are first used."""
+    if not is_transformer(network):
+        network.compile_repeated_blocks(backend=backend)
+        return
+    for block in transformer_blocks(network):
+        block.compile(backend=backend)
 
 
 def is_compiled(module: Any) -> bool:

@@ -19,7 +19,7 @@ from fabricbo.sampler.checkpoints import PIPELINE_NAMES
 
 def can_decode(pipeline: Any) -> bool:
     """Tell whether `decode` does all that a pipeline's own call does to latents at its end."""
-    more = ("safety_checker", "watermark")
+    more = ("safety_checker", "watermark", "_unpack_latents")
     is_plain = all(getattr(pipeline, name, None) is None for name in more)
     return type(pipeline).__name__ in PIPELINE_NAMES and is_plain
 

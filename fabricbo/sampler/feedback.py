@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from diffusers import SchedulerMixin, UNet2DConditionModel
+from diffusers import FluxTransformer2DModel, SchedulerMixin, UNet2DConditionModel
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -87,11 +87,13 @@ def feedback(
 
     The pipeline must be called with `params.guidance_scale` and `params.denoising_steps`, and with
     `params.rescale` as its `guidance_rescale` where that is not 0; it batches as diffusers does,
-    unconditional rows first, or without them when guidance is off.
+    unconditional rows first, or without them when guidance is off. FLUX's is called with
+    `params.guidance_scale` as its `true_cfg_scale` and with a negative prompt, which may be empty;
+    its own `guidance_scale`, which the transformer is told, is another matter.
     On leaving, also by an exception, the network has the very processors it had before.
 
     Args:
-        unet: the U-Net (`pipeline.unet`), or a transformer of PixArt or Stable Diffusion 3
+        unet: the U-Net (`pipeline.unet`), or a transformer of PixArt, Stable Diffusion 3 or FLUX.1
             (`pipeline.transformer`), which has only the outermost level.
 
     Raises:
@@ -144,8 +146,20 @@ def check_network(network: Network, inputs: FeedbackInputs | None = None) -> Non
             self-attention at one of the levels.
     """
     check_known(network, None if inputs is None else inputs.null_added)
+    if inputs is not None and inputs.merge > 0:
+        check_merging(network)
     if inputs is not None and inputs.levels is not None:
         check_levels(network, inputs.levels)
+
+
+def check_merging(network: Network) -> None:
+    """Check that tokens of references can be merged.
+
+    Raises:
+        ValueError: places enter the network's attentions, and merged tokens have none.
+    """
+    if isinstance(network, FluxTransformer2DModel):
+        raise ValueError("tokens of references cannot be merged in FLUX, where each has its place")
 
 
 def check_levels(network: Network, levels: Collection[int]) -> None:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from fabricbo.sampler.features import FeatureCache, FeatureKey
+from fabricbo.sampler.flux import Places, places_of
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share
-from fabricbo.sampler.networks import Network, asked, inner_levels
+from fabricbo.sampler.networks import Network, asked, inner_levels, parts_guidance
 from fabricbo.sampler.reference_pass import (
     Pass,
     features_at,
@@ -41,6 +42,16 @@ class _Wanted:
     """`middle_scale`."""
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """Which rows of a pass are conditional, and which are not."""
+
+    images: int
+    conditional: int | None
+    """The first of them; None: there are none."""
+    unconditional: int | None
+
+
 class FeedbackHook:
     """Decides before each pass what is injected, and counts the denoising steps."""
 
@@ -54,9 +65,12 @@ class FeedbackHook:
         self._shares = shares
         guidance = shares[0].params.guidance_scale
         self._guided = guidance > 1 and getattr(unet.config, "time_cond_proj_dim", None) is None
+        self._parted = self._guided and parts_guidance(unet)
         self._in_reference_pass = False
         self._timesteps: Tensor | None = None
         self._step = -1
+        self._last: Any = None
+        """Timestep of the last pass, if an unconditional one may come after it."""
         self._schedule = ""
         self._stride = 1
         self._needed = 0  # features in a whole run
@@ -65,29 +79,52 @@ class FeedbackHook:
 
     def before(self, _unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run the references that this pass needs, and say what goes where."""
-        if self._in_reference_pass:
-            return
-        rows, timestep = asked(self._unet, args, kwargs)
-        self._count(timestep)
-        if wanted := self._wanted(self._step, rows):
+        places = places_of(self._unet, kwargs)
+        if not self._in_reference_pass:
+            self._prepare(args, kwargs, places)
+        self._patch.places = places
+
+    def _prepare(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], places: Places | None
+    ) -> None:
+        count, timestep = asked(self._unet, args, kwargs)
+        is_second = self._count(timestep)
+        if self._parted and self._step < len(self._scheduler.timesteps):
+            timestep = self._scheduler.timesteps[self._step]
+        if wanted := self._wanted(self._step, self._rows(count, is_second)):
+            if places is not None:
+                for reference in (r for one in wanted for r in one.references):
+                    places.check_size(reference.latents)
             given = wanted[0].inputs
-            passing = Pass(self._step, timestep, kwargs, self._guided)
+            passing = Pass(self._step, timestep, kwargs, self._guided and not self._parted)
             source = source_of(self._scheduler, self._stride, passing)
             self._ahead = {k: found for k, found in self._ahead.items() if k.step >= source.step}
             rest = (self._schedule, passing.distinct, given.way)
             self._patch.injections = [self._injection(w, source, rest) for w in wanted]
-            self._prefetch(rows, rest)
+            self._prefetch(self._any_rows(count), rest)
+
+    def _rows(self, count: int, is_second: bool) -> _Rows:
+        if self._guided and not self._parted:
+            return _Rows(count // 2, count // 2, 0)
+        return _Rows(count, None, 0) if is_second else _Rows(count, 0, None)
+
+    def _any_rows(self, images: int) -> _Rows:
+        """Return rows of a denoising step, where nothing depends on which they are."""
+        return _Rows(images, 0, 0 if self._guided else None)
 
     def after(self, *_: Any) -> None:
         """Inject nothing any more."""
         if not self._in_reference_pass:
             self._patch.injections = ()
 
-    def _count(self, timestep: Any) -> None:
+    def _count(self, timestep: Any) -> bool:
         """Count passes; `set_timesteps` makes a new tensor, which tells where a run begins.
 
         The first pass need not be the first step (image to image); steps are counted from there,
         since a scheduler of second order meets a timestep twice.
+
+        Returns:
+            Whether it is the second pass of a denoising step, of the unconditional rows.
         """
         if self._timesteps is not self._scheduler.timesteps:
             self._timesteps = self._scheduler.timesteps
@@ -96,32 +133,43 @@ class FeedbackHook:
             self._stride = self._shares[0].inputs.stride if self._scheduler.order == 1 else 1
             self._needed = self._count_needed(len(self._timesteps))
             self._ahead = {}
+            self._last = None
             for cache in self._caches():
                 cache.begin_run()
+        if self._last is not None and self._last == timestep:
+            self._last = None
+            return True
+        self._last = timestep if self._parted else None
         self._step += 1
+        return False
 
     def _count_needed(self, steps: int) -> int:
-        wanted = [sum(len(w.references) for w in self._wanted(step, 2)) for step in range(steps)]
+        rows = self._any_rows(1)
+        wanted = [sum(len(w.references) for w in self._wanted(step, rows)) for step in range(steps)]
         return sum(max(wanted[i : i + self._stride]) for i in range(0, steps, self._stride))
 
     def _caches(self) -> Sequence[FeatureCache]:
         return list({id(share.inputs.cache): share.inputs.cache for share in self._shares}.values())
 
-    def _wanted(self, step: int, rows: int) -> list[_Wanted]:
-        images = rows // 2 if self._guided else rows
+    def _wanted(self, step: int, rows: _Rows) -> list[_Wanted]:
         found, first = [], 0
         for share in self._shares:
-            last = first + (images if share.images is None else share.images)
+            last = first + (rows.images if share.images is None else share.images)
             weight = feedback_weight(step, len(self._scheduler.timesteps), share.params)
-            conditional = slice(rows - images + first, rows - images + last)
-            groups = [(conditional, share.inputs.liked, liked_pair(weight, share.params))]
-            if self._guided:
-                pair = disliked_pair(weight, share.params)
-                groups.append((slice(first, last), share.inputs.disliked, pair))
+            groups = (
+                (rows.conditional, share.inputs.liked, liked_pair(weight, share.params)),
+                (rows.unconditional, share.inputs.disliked, disliked_pair(weight, share.params)),
+            )
             found += [
-                _Wanted(rows, share.inputs, references, pair, share.params.middle_scale)
-                for rows, references, pair in groups
-                if references and max(pair) > 0
+                _Wanted(
+                    slice(begin + first, begin + last),
+                    share.inputs,
+                    references,
+                    pair,
+                    share.params.middle_scale,
+                )
+                for begin, references, pair in groups
+                if begin is not None and references and max(pair) > 0
             ]
             first = last
         return found
@@ -138,7 +186,7 @@ class FeedbackHook:
         weights = [[w * reference.strength for w in levels] for reference in wanted.references]
         return Injection(wanted.rows, found, weights)
 
-    def _prefetch(self, rows: int, rest: tuple[Any, ...]) -> None:
+    def _prefetch(self, rows: _Rows, rest: tuple[Any, ...]) -> None:
         """Say what the next step will ask for."""
         step = self._step + 1
         wanted = self._wanted(step, rows) if step < len(self._scheduler.timesteps) else ()
@@ -210,9 +258,9 @@ def _key(
 
 
 def _index(timestep: Any, timesteps: Tensor) -> int:
-    """Return where a timestep first is among others, 0 where it is not."""
-    found = (timesteps == torch.as_tensor(timestep, device=timesteps.device)).nonzero()
-    return int(found[0, 0]) if len(found) else 0
+    """Return where among others the one that is nearest to a timestep first is."""
+    apart = timesteps.float() - torch.as_tensor(timestep, device=timesteps.device).float()
+    return int(apart.abs().argmin())
 
 
 def _schedule_name(scheduler: Any) -> str:

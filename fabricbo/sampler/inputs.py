@@ -45,9 +45,9 @@ class FeedbackInputs:
     cache: FeatureCache = field(default_factory=FeatureCache)
     """Belongs to the checkpoint; share it between calls."""
     null_added: Mapping[str, Tensor] = field(default_factory=dict)
-    """Added conditions of the empty prompt, where the network wants some: SDXL's `text_embeds` and
-    Stable Diffusion 3's `pooled_projections`, `1 channels`; PixArt's `encoder_attention_mask`,
-    `1 tokens`."""
+    """Added conditions of the empty prompt, where the network wants some: SDXL's `text_embeds`,
+    Stable Diffusion 3's and FLUX's `pooled_projections`, `1 channels`; PixArt's
+    `encoder_attention_mask`, `1 tokens`."""
     levels: frozenset[int] | None = None
     """U-Net levels that feedback acts at: 0 is the outermost, the number of down blocks the
     bottleneck; None: all. Common to the images of a batch, as are the next three."""

@@ -2,6 +2,10 @@
 
 Image queries attend to references, as everywhere in FABRIC. Text queries do not: in a U-Net the
 text is the same whatever the references show, so here it sees them through the image only.
+
+Stable Diffusion 3 and the first blocks of FLUX have projections of their own for the text
+(`joint_attention`); in the other blocks of FLUX image and text are one sequence with the same
+projections (`single_attention`).
 """
 
 from collections.abc import Iterable
@@ -13,39 +17,86 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fabricbo.sampler.attention import Form, ReferenceTokens, weighted_attention
+from fabricbo.sampler.flux import Rotation, turned
 
 Heads = Float[Tensor, "batch heads tokens head_channels"]
+Asked = tuple[Heads, Heads, Heads]
+"""Queries, keys and values."""
 
 
 def joint_attention(
     attn: Any,
-    image: tuple[Heads, Heads, Heads],
+    image: Asked,
     text: Float[Tensor, "batch text_tokens channels"],
     references: Iterable[ReferenceTokens],
     form: Form | None = None,
+    rotation: Rotation | None = None,
 ) -> tuple[Float[Tensor, "batch tokens channels"], Float[Tensor, "batch text_tokens channels"]]:
     """Mix image with image, text and references, and text with image and text.
 
     Args:
-        attn: diffusers' `Attention`, whose projections are used.
-        image: queries, keys and values of the image.
+        attn: diffusers' `Attention` or `FluxAttention`, whose projections are used.
+        image: queries, keys and values of the image, rotated.
         text: hidden states of the text.
-        references: at least one.
+        references: at least one, their keys rotated.
         form: see `weighted_attention`.
+        rotation: of the text's queries and keys; None: they are not rotated.
 
     Returns:
         Image and text; the last block's text, which nobody needs, is not projected.
     """
-    query = heads(attn, attn.add_q_proj(text), attn.norm_added_q)
-    key = torch.cat([image[1], heads(attn, attn.add_k_proj(text), attn.norm_added_k)], dim=2)
-    value = torch.cat([image[2], heads(attn, attn.add_v_proj(text), None)], dim=2)
+    told = (
+        heads(attn, attn.add_q_proj(text), attn.norm_added_q, rotation),
+        heads(attn, attn.add_k_proj(text), attn.norm_added_k, rotation),
+        heads(attn, attn.add_v_proj(text), None),
+    )
+    mixed, said = _mixed(image, told, references, form)
+    out = attn.to_out[1](attn.to_out[0](mixed))
+    return out, said if attn.context_pre_only else attn.to_add_out(said)
+
+
+def single_attention(
+    both: Asked,
+    text_tokens: int,
+    references: Iterable[ReferenceTokens],
+    form: Form | None = None,
+) -> Float[Tensor, "batch all_tokens channels"]:
+    """Do the same where image and text are one sequence, the text first.
+
+    Args:
+        both: queries, keys and values of the sequence, rotated.
+        text_tokens: how many of it are text.
+        references: at least one, their keys rotated.
+        form: see `weighted_attention`.
+    """
+    text, image = (
+        tuple(part[:, :, tokens] for part in both)
+        for tokens in (slice(text_tokens), slice(text_tokens, None))
+    )
+    mixed, said = _mixed(image, text, references, form)  # type: ignore[arg-type]
+    return torch.cat([said, mixed], dim=1)
+
+
+def _mixed(
+    image: Asked, text: Asked, references: Iterable[ReferenceTokens], form: Form | None
+) -> tuple[Tensor, Tensor]:
+    key, value = (torch.cat([image[n], text[n]], dim=2) for n in (1, 2))
     mixed = weighted_attention(image[0], key, value, references, form)
-    told = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-    out = attn.to_out[1](attn.to_out[0](mixed.transpose(1, 2).flatten(2)))
-    return out, told if attn.context_pre_only else attn.to_add_out(told)
+    said = F.scaled_dot_product_attention(text[0], key, value)
+    return mixed.transpose(1, 2).flatten(2), said.transpose(1, 2).flatten(2)
 
 
-def heads(attn: Any, tokens: Tensor, norm: nn.Module | None) -> Tensor:
-    """Split channels into heads: `batch tokens channels` to `batch heads tokens head_channels`."""
+def heads(
+    attn: Any, tokens: Tensor, norm: nn.Module | None, rotation: Rotation | None = None
+) -> Tensor:
+    """Split channels into heads: `batch tokens channels` to `batch heads tokens head_channels`.
+
+    Args:
+        attn: says how many heads there are.
+        tokens: queries, keys or values.
+        norm: of each head's channels; None: none.
+        rotation: by where the tokens are; None: none.
+    """
     split = tokens.unflatten(-1, (attn.heads, -1)).transpose(1, 2)  # type: ignore[no-untyped-call]
-    return split if norm is None else norm(split)  # type: ignore[no-any-return]
+    normed: Tensor = split if norm is None else norm(split)
+    return normed if rotation is None else turned(normed, rotation)

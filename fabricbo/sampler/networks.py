@@ -3,18 +3,35 @@
 A transformer computes at one size throughout, so it has one level only, the outermost. PixArt
 (arXiv 2310.00426, 2403.04692) has the self-attention and cross-attention of a U-Net's blocks.
 Stable Diffusion 3 (arXiv 2403.03206) has one joint attention of image and text instead, and 3.5 a
-second one of the image alone in some blocks.
+second one of the image alone in some blocks. FLUX.1 has joint attention, too, whose image tokens
+and text tokens become one sequence after the first blocks.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from diffusers import PixArtTransformer2DModel, SD3Transformer2DModel, UNet2DConditionModel
+from diffusers import (
+    FluxTransformer2DModel,
+    PixArtTransformer2DModel,
+    SD3Transformer2DModel,
+    UNet2DConditionModel,
+)
 from diffusers.models.attention_processor import JointAttnProcessor2_0
+from diffusers.models.transformers.transformer_flux import FluxAttnProcessor
 from torch import Tensor
 
-Network: TypeAlias = UNet2DConditionModel | PixArtTransformer2DModel | SD3Transformer2DModel
+from fabricbo.sampler.flux import call_flux
+
+Network: TypeAlias = (
+    UNet2DConditionModel | PixArtTransformer2DModel | SD3Transformer2DModel | FluxTransformer2DModel
+)
 """What predicts the noise."""
+_PROCESSORS: Mapping[type, type | None] = {
+    PixArtTransformer2DModel: None,
+    SD3Transformer2DModel: JointAttnProcessor2_0,
+    FluxTransformer2DModel: FluxAttnProcessor,
+}
+"""Transformers, and what their joint attention must be."""
 
 
 def network_of(pipeline: Any) -> Any:
@@ -32,27 +49,52 @@ def inner_levels(network: Network) -> int:
     return 1 if is_transformer(network) else len(network.down_blocks)
 
 
+def transformer_blocks(transformer: Network) -> list[Any]:
+    """Return a transformer's blocks, in the order of computation."""
+    alone = getattr(transformer, "single_transformer_blocks", ())  # FLUX's second kind
+    return [*transformer.transformer_blocks, *alone]
+
+
 def transformer_attentions(transformer: Network) -> list[Any]:
     """Return the attentions that image tokens ask image tokens in, in the order of computation."""
-    names = ("attn", "attn2") if isinstance(transformer, SD3Transformer2DModel) else ("attn1",)
+    is_pixart = isinstance(transformer, PixArtTransformer2DModel)
+    names = ("attn1",) if is_pixart else ("attn", "attn2")  # PixArt's second is to the text
     return [
         attention
-        for block in transformer.transformer_blocks
+        for block in transformer_blocks(transformer)
         for name in names
-        if (attention := getattr(block, name)) is not None
+        if (attention := getattr(block, name, None)) is not None
     ]
+
+
+def parts_guidance(network: Network) -> bool:
+    """Tell whether pipelines have a pass of its own for the unconditional rows, after the other."""
+    return isinstance(network, FluxTransformer2DModel)
+
+
+def latent_channels(network: Network) -> int:
+    """Return how many channels the latents have that a network is shown; FLUX packs 2 x 2."""
+    channels: int = network.config.in_channels
+    return channels // 4 if isinstance(network, FluxTransformer2DModel) else channels
+
+
+def size_multiple(network: Network) -> int:
+    """Return of how many latents each side of an image has to be a multiple."""
+    return 2 if isinstance(network, FluxTransformer2DModel) else 1
 
 
 def told_besides(network: Network) -> str:
     """Return the name of what a network is told of a prompt besides its embedding, if anything."""
     if not is_transformer(network):
         return "text_embeds"
-    joint = isinstance(network, SD3Transformer2DModel)
-    return "pooled_projections" if joint else "encoder_attention_mask"
+    is_pixart = isinstance(network, PixArtTransformer2DModel)
+    return "encoder_attention_mask" if is_pixart else "pooled_projections"
 
 
 def asked(network: Network, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int, Any]:
     """Return how many rows a pass of a pipeline has, and the timestep that they share.
+
+    FLUX is told it in thousandths, in the precision of the latents: about what the scheduler has.
 
     Raises:
         ValueError: it is an extra pass that leaves out layers.
@@ -63,8 +105,10 @@ def asked(network: Network, args: Sequence[Any], kwargs: Mapping[str, Any]) -> t
         sample = args[0] if args else kwargs["sample"]
         return sample.shape[0], args[1] if len(args) > 1 else kwargs["timestep"]
     sample = args[0] if args else kwargs["hidden_states"]
-    # Their pipelines repeat it for each row.
-    return sample.shape[0], kwargs["timestep"].flatten()[0]
+    timestep = kwargs["timestep"].flatten()[0]  # their pipelines repeat it for each row
+    if isinstance(network, FluxTransformer2DModel):
+        timestep = timestep.float() * 1000
+    return sample.shape[0], timestep
 
 
 def call(network: Network, noised: Tensor, timesteps: Any, given: Mapping[str, Any]) -> None:
@@ -73,6 +117,9 @@ def call(network: Network, noised: Tensor, timesteps: Any, given: Mapping[str, A
     Args:
         given: the prompt's embedding as `encoder_hidden_states`, and what goes with it.
     """
+    if isinstance(network, FluxTransformer2DModel):
+        call_flux(network, noised, timesteps, given)
+        return
     name = "hidden_states" if is_transformer(network) else "sample"
     network(**{name: noised}, timestep=timesteps, return_dict=False, **given)
 
@@ -85,12 +132,12 @@ def check_known(network: Any, null_added: Mapping[str, Tensor] | None = None) ->
     """
     if hasattr(network, "down_blocks"):
         _check_unet(network, null_added)
-    elif isinstance(network, (PixArtTransformer2DModel, SD3Transformer2DModel)):
+    elif isinstance(network, tuple(_PROCESSORS)):
         _check_transformer(network, null_added)
     else:
         raise ValueError(
-            "feedback works on U-Nets of Stable Diffusion and on transformers of PixArt and "
-            f"Stable Diffusion 3, got {type(network).__name__}"
+            "feedback works on U-Nets of Stable Diffusion and on transformers of PixArt, Stable "
+            f"Diffusion 3 and FLUX.1, got {type(network).__name__}"
         )
 
 
@@ -106,11 +153,17 @@ def _check_unet(unet: Any, null_added: Mapping[str, Tensor] | None) -> None:
 
 
 def _check_transformer(transformer: Any, null_added: Mapping[str, Tensor] | None) -> None:
-    joint = isinstance(transformer, SD3Transformer2DModel)
+    own = next(of for kind, of in _PROCESSORS.items() if isinstance(transformer, kind))
     processors = [attention.processor for attention in transformer_attentions(transformer)]
-    if joint and any(type(one) is not JointAttnProcessor2_0 for one in processors):
+    if own is not None and any(type(one) is not own for one in processors):
         names = sorted({type(one).__name__ for one in processors})
-        raise ValueError(f"feedback needs Stable Diffusion 3's own attention, got {names}")
+        raise ValueError(f"feedback needs this transformer's own attention, got {names}")
+    shown, predicted = transformer.config.in_channels, transformer.out_channels
+    if isinstance(transformer, FluxTransformer2DModel) and shown != predicted:
+        raise ValueError(
+            "feedback works on FLUX whose transformer is shown the image alone; this one (Fill, "
+            f"Control) is shown {shown} channels and predicts {predicted}"
+        )
     wanted = told_besides(transformer)
     if null_added is not None and wanted not in null_added:
         raise ValueError(f"this transformer needs null_added[{wanted!r}], of the empty prompt")

@@ -1,5 +1,6 @@
 """What is common to all images that a sampler draws."""
 
+import math
 from dataclasses import dataclass
 
 from fabricbo.sampler.merging import MOST
@@ -16,7 +17,7 @@ class SamplerOptions:
 
     Raises:
         ValueError: a size that is not a positive multiple of 8, no image at once, a stride below
-            1, too large a share, no memory, or an unknown choice.
+            1, too large a share, no memory, guidance below 0, or an unknown choice.
     """
 
     negative_prompt: str = ""
@@ -46,6 +47,9 @@ class SamplerOptions:
     """References go through the U-Net at every so many-th denoising step, and what that gives
     serves until the next: less memory, less time while they are new, other images. 1: at each, as
     in the paper."""
+    distilled_guidance: float = 3.5
+    """What FLUX.1 [dev] is told of guidance, at least 0; others are not told. Its own
+    `guidance_scale` in diffusers, from where the usual value is."""
     max_memory: int | None = None
     """Bytes that feedback may hold on the device beyond plain sampling, above 0 (see
     `fabricbo.sampler.memory`); None: no bound. Budget of features, `lean` and `images_at_once`
@@ -64,6 +68,10 @@ class SamplerOptions:
             raise ValueError(f"images_at_once must be at least 1, got {self.images_at_once}")
         if self.reference_stride < 1:
             raise ValueError(f"reference_stride must be at least 1, got {self.reference_stride}")
+        if not 0 <= self.distilled_guidance < math.inf:
+            raise ValueError(
+                f"distilled_guidance must be at least 0, got {self.distilled_guidance}"
+            )
         if self.max_memory is not None and self.max_memory < 1:
             raise ValueError(f"max_memory must be above 0 bytes, got {self.max_memory}")
         if not 0 <= self.merge_tokens <= MOST:

@@ -35,6 +35,8 @@ def steps_together(*, lean: bool) -> int:
 
 _SIZES = ("time_ids", "resolution", "aspect_ratio")
 """What tells a network of the image's size: SDXL, and PixArt alpha for 1024 pixels."""
+_GUIDANCE = ("timestep_cond", "guidance")
+"""What tells a network how strong guidance is to be: LCM, and FLUX."""
 _ATTENTION_SETTINGS = ("cross_attention_kwargs", "joint_attention_kwargs")
 """What U-Nets, and transformers with joint attention, hand on to their attentions."""
 _OF_A_PROMPT = ("pooled_projections", "encoder_attention_mask")
@@ -58,10 +60,10 @@ class Pass:
         """What features depend on in `conditions`."""
         added = self.conditions.get("added_cond_kwargs") or {}
         scales = [(self.conditions.get(name) or {}).get("scale") for name in _ATTENTION_SETTINGS]
-        cond = self.conditions.get("timestep_cond")
+        told = [self.conditions.get(name) for name in _GUIDANCE]
         return (
             *(None if added.get(n) is None else tuple(added[n][-1].tolist()) for n in _SIZES),
-            None if cond is None else tuple(cond[0].tolist()),
+            *(None if one is None else tuple(one[0].flatten().tolist()) for one in told),
             *scales,
         )
 
@@ -184,13 +186,14 @@ def _standing_at(scheduler: Any, step: int) -> Any:
 def reference_conditions(inputs: FeedbackInputs, passing: Pass) -> dict[str, Any]:
     """Return what goes with a reference where a pipeline hands more than a prompt to the network.
 
-    Sizes (SDXL) and the guidance that is told to the network (LCM) are those of the images; of an
-    IP-Adapter's image there is nothing; a ControlNet's residuals are left out: they describe the
-    image that is drawn.
+    Sizes (SDXL) and the guidance that is told to the network (LCM, FLUX) are those of the images;
+    of an IP-Adapter's image there is nothing; a ControlNet's residuals are left out: they describe
+    the image that is drawn.
     """
     given, found = passing.conditions, {}
-    if given.get("timestep_cond") is not None:
-        found["timestep_cond"] = given["timestep_cond"][:1]
+    for name in _GUIDANCE:
+        if given.get(name) is not None:
+            found[name] = given[name][:1]
     for name in _ATTENTION_SETTINGS:
         if given.get(name):
             found[name] = {k: v for k, v in given[name].items() if k == "scale"}

@@ -28,10 +28,21 @@ from fabricbo.sampler.batches import (
 from fabricbo.sampler.decoding import Undecoded, can_decode
 from fabricbo.sampler.environment import environment_of
 from fabricbo.sampler.features import FeatureCache
-from fabricbo.sampler.feedback import check_levels, check_network, shared_feedback
+from fabricbo.sampler.feedback import (
+    check_levels,
+    check_merging,
+    check_network,
+    shared_feedback,
+)
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share
 from fabricbo.sampler.memory import Ask, MemoryPlan, Wish, feature_sizes, plan_within
-from fabricbo.sampler.networks import is_transformer, network_of, told_besides
+from fabricbo.sampler.networks import (
+    is_transformer,
+    network_of,
+    parts_guidance,
+    size_multiple,
+    told_besides,
+)
 from fabricbo.sampler.options import NOISES, SamplerOptions
 from fabricbo.sampler.previews import Previews, check_decoder, previewing
 from fabricbo.sampler.references import ReferenceEncoder
@@ -56,15 +67,15 @@ class FabricSampler:
 
         Args:
             pipeline: diffusers' `StableDiffusionPipeline`, or one that takes the same arguments, as
-                `StableDiffusion3Pipeline` does.
+                `StableDiffusion3Pipeline` does; or `FluxPipeline`.
             options: what is common to all images.
             previews: who is shown images while they are drawn; None: nobody.
 
         Raises:
             ValueError: the pipeline takes other arguments, its network needs added conditions of a
-                kind that this version does not give, has no self-attention at one of the levels, or
-                is a transformer and memory is bounded, or the previews' decoder is for other
-                latents.
+                kind that this version does not give, has no self-attention at one of the levels,
+                cannot have its references' tokens merged, or is a transformer and memory is
+                bounded, the size cannot be drawn, or the previews' decoder is for other latents.
         """
         self.network = network_of(pipeline)
         check_network(self.network)
@@ -78,6 +89,9 @@ class FabricSampler:
             check_levels(self.network, options.feedback_levels)
         self.pipeline = pipeline
         self.options = options or SamplerOptions()
+        if self.options.merge_tokens > 0:
+            check_merging(self.network)
+        check_size(self.size, size_multiple(self.network) * pipeline.vae_scale_factor)
         self.cache = FeatureCache(self.options.cache_bytes, self.options.host_cache_bytes)
         self._vae_lock = Lock()
         self._encoder = ReferenceEncoder(pipeline.vae, self.options.reference_fit)
@@ -218,6 +232,8 @@ class FabricSampler:
         prompts = [prompt for drawing in drawings for prompt in prompts_of(drawing)]
         seeds = [seed for drawing in drawings for seed in drawing.seeds]
         negative = self.options.negative_prompt
+        # FLUX's pipeline has an unconditional pass only where it is given a negative prompt.
+        says_negative = bool(negative) or parts_guidance(self.network)
         inputs = [self._inputs(drawing.action, lean=lean) for drawing in drawings]
         shares = [
             Share(len(drawing.seeds), drawing.action.params, given)
@@ -230,15 +246,25 @@ class FabricSampler:
         ):
             output = self.pipeline(
                 prompt=prompts,
-                negative_prompt=[negative] * len(prompts) if negative else None,
+                negative_prompt=[negative] * len(prompts) if says_negative else None,
                 width=self.size[0],
                 height=self.size[1],
                 generator=[torch.Generator().manual_seed(seed) for seed in seeds],
-                **_pipeline_settings(drawings[0].action.params),
+                **self._pipeline_settings(drawings[0].action.params),
                 callback_on_step_end=_step_callback(on_step),
                 output_type=kind,
             )
         return output.images
+
+    def _pipeline_settings(self, params: FabricParams) -> dict[str, float]:
+        settings: dict[str, float] = {"num_inference_steps": params.denoising_steps}
+        if parts_guidance(self.network):
+            settings["true_cfg_scale"] = params.guidance_scale
+            settings["guidance_scale"] = self.options.distilled_guidance
+        else:
+            settings["guidance_scale"] = params.guidance_scale
+        # Not all pipelines know it, and none needs to where it is off.
+        return {**settings, "guidance_rescale": params.rescale} if params.rescale else settings
 
     def embed(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """Return what images look like from afar: VAE latents averaged over 4 x 4 tiles, `n x d`.
@@ -254,7 +280,8 @@ class FabricSampler:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the images, in pixels."""
-        sample = self.network.config.sample_size
+        known = getattr(self.network.config, "sample_size", None)
+        sample = known or self.pipeline.default_sample_size
         rows, columns = (sample, sample) if isinstance(sample, int) else sample
         scale = self.pipeline.vae_scale_factor
         return self.options.width or columns * scale, self.options.height or rows * scale
@@ -286,20 +313,23 @@ class FabricSampler:
 
     @property
     def null_added(self) -> Mapping[str, Tensor]:
-        """Added conditions of the empty prompt (SDXL, Stable Diffusion 3), `1 channels` each."""
+        """Added conditions of the empty prompt (SDXL and transformers), `1 channels` each."""
         return self._null_prompt[1]
 
     @cached_property
     def _null_prompt(self) -> tuple[Tensor, dict[str, Tensor]]:
         """The empty prompt, as the pipeline itself gives it to the unconditional pass."""
-        device = self.pipeline._execution_device
-        _, embeds, *pooled = self.pipeline.encode_prompt(
+        given = {
             **_empty_prompts(self.pipeline),
-            device=device,
-            num_images_per_prompt=1,
-            do_classifier_free_guidance=True,
-        )
-        return embeds, {told_besides(self.network): pooled[1]} if pooled else {}
+            "device": self.pipeline._execution_device,
+            "num_images_per_prompt": 1,
+        }
+        if parts_guidance(self.network):  # what it gives to the unconditional pass, too
+            embeds, pooled, _ = self.pipeline.encode_prompt(**given)
+            return embeds, {told_besides(self.network): pooled}
+        found = self.pipeline.encode_prompt(**given, do_classifier_free_guidance=True)
+        _, embeds, *more = found
+        return embeds, {told_besides(self.network): more[1]} if more else {}
 
 
 def _with_strengths(
@@ -342,13 +372,14 @@ def check_rescale(pipeline: Any) -> None:
         )
 
 
-def _pipeline_settings(params: FabricParams) -> dict[str, float]:
-    settings = {
-        "guidance_scale": params.guidance_scale,
-        "num_inference_steps": params.denoising_steps,
-    }
-    # Not all pipelines know it, and none needs to where it is off.
-    return {**settings, "guidance_rescale": params.rescale} if params.rescale else settings
+def check_size(size: tuple[int, int], multiple: int) -> None:
+    """Check that images of a size, in pixels, can be drawn.
+
+    Raises:
+        ValueError: width or height is no multiple of what it must be.
+    """
+    if any(side % multiple for side in size):
+        raise ValueError(f"width and height must be multiples of {multiple} pixels, got {size}")
 
 
 def _step_callback(on_step: StepCallback | None) -> Any:

@@ -6,7 +6,7 @@ injected, the processors found do all the work, on the very tensors they would h
 and text share one attention, its image tokens are what is read and given more.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from fabricbo.sampler.attention import Form, ReferenceTokens, weighted_attention
 from fabricbo.sampler.compiling import is_compiled, left_out
-from fabricbo.sampler.joint import heads, joint_attention
+from fabricbo.sampler.flux import Places, Rotation
+from fabricbo.sampler.joint import heads, joint_attention, single_attention
 from fabricbo.sampler.merging import merge_alike
 from fabricbo.sampler.networks import Network, is_transformer, transformer_attentions
 
@@ -98,6 +99,8 @@ class UNetPatch:
     captured: dict[int, Hidden] | None = None
     lean: bool = False
     """Whether references are attended to one after the other."""
+    places: Places | None = None
+    """Of the tokens of the next pass, where they enter each attention (FLUX)."""
 
     @contextmanager
     def capturing(self) -> Iterator[Mapping[int, Hidden]]:
@@ -126,9 +129,14 @@ class UNetPatch:
         """Return features as keys and values; each reference by itself, so that the numbers do
         not depend on what it is used with."""
         return tuple(
-            _project(layer.attention, found)
+            _project(layer.attention, found, self.rotation)
             for layer, found in zip(self.layers, features, strict=True)
         )
+
+    @property
+    def rotation(self) -> Rotation | None:
+        """Of the keys of references, where there is one."""
+        return None if self.places is None else self.places.references
 
     @contextmanager
     def injecting(self, injections: Sequence[Injection]) -> Iterator[None]:
@@ -221,14 +229,28 @@ class _FeedbackProcessor:
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        temb: Tensor | None = None,
+        told: Any = None,
         **kwargs: Any,
     ) -> Attended:
+        """Stand in for an attention processor.
+
+        Args:
+            attn: the attention.
+            hidden_states: of the image, in FLUX's single blocks of text and image.
+            encoder_hidden_states: of the text, where both share the attention.
+            attention_mask: none where there is feedback.
+            told: the timestep's embedding, or in FLUX the rotation of text and image tokens.
+            kwargs: what else is handed to attentions.
+        """
+
         def original(image: Tensor, text: Tensor | None) -> Attended:
-            result: Attended = self._original(attn, image, text, attention_mask, temb, **kwargs)
+            result: Attended = self._original(attn, image, text, attention_mask, told, **kwargs)
             return result
 
-        self._patch.capture(self._index, hidden_states)
+        patch = self._patch
+        text_first = patch.places is not None and encoder_hidden_states is None
+        first = patch.places.text_tokens if patch.places is not None and text_first else 0
+        patch.capture(self._index, hidden_states[:, first:])
         active = [part for i in self._patch.injections if (part := self._part(i)).references]
         if not active:
             return original(hidden_states, encoder_hidden_states)
@@ -236,7 +258,15 @@ class _FeedbackProcessor:
             raise NotImplementedError("feedback in a self-attention that has a mask of its own")
 
         def attend(image: Tensor, text: Tensor | None, part: _Part) -> Attended:
-            return _attend(attn, image, text, part.references, lean=self._patch.lean)
+            tokens = (
+                ReferenceTokens(found.key, found.value, weight, found.log_sizes)
+                for features, weight in part.references
+                for found in [_project(attn, features, patch.rotation)]
+            )
+            form: Form | None = "merged" if patch.lean else None
+            if patch.places is not None:
+                return _attend_rotated(attn, (image, text), first, tokens, form, told)
+            return _attend(attn, image, text, tokens, form)
 
         return _by_rows(hidden_states, encoder_hidden_states, active, original, attend)
 
@@ -294,32 +324,56 @@ def _attend(
     attn: Any,
     hidden_states: Float[Tensor, "batch tokens channels"],
     text: Float[Tensor, "batch text_tokens channels"] | None,
-    references: Sequence[tuple[Feature, float]],
-    *,
-    lean: bool,
+    references: Iterable[ReferenceTokens],
+    form: Form | None,
 ) -> Attended:
     """Run diffusers' `Attention` with reference tokens; LoRA layers inside it apply to them too."""
     query = heads(attn, attn.to_q(hidden_states), attn.norm_q)
     own = _project(attn, hidden_states)
-    tokens = (_tokens(attn, features, weight) for features, weight in references)
-    form: Form | None = "merged" if lean else None
     if text is not None:
-        return joint_attention(attn, (query, own.key, own.value), text, tokens, form)
-    mixed = weighted_attention(query, own.key, own.value, tokens, form)
+        return joint_attention(attn, (query, own.key, own.value), text, references, form)
+    mixed = weighted_attention(query, own.key, own.value, references, form)
     out: Tensor = attn.to_out[0](mixed.transpose(1, 2).flatten(2))
     return attn.to_out[1](out) / attn.rescale_output_factor  # type: ignore[no-any-return]
 
 
-def _tokens(attn: Any, features: Tensor | Merged | Projected, weight: float) -> ReferenceTokens:
-    found = _project(attn, features)
-    return ReferenceTokens(found.key, found.value, weight, found.log_sizes)
+def _attend_rotated(
+    attn: Any,
+    hidden: tuple[Tensor, Tensor | None],
+    text_first: int,
+    references: Iterable[ReferenceTokens],
+    form: Form | None,
+    rotation: Rotation,
+) -> Attended:
+    """Run diffusers' `FluxAttention` with reference tokens.
+
+    Args:
+        attn: the attention.
+        hidden: of the image and the text; of both in one, and None.
+        text_first: how many tokens of the first are text.
+        references: at least one.
+        form: see `weighted_attention`.
+        rotation: of text and image tokens.
+    """
+    image, text = hidden
+    told = 0 if text is None else text.shape[1]
+    own = rotation[0][told:], rotation[1][told:]
+    query = heads(attn, attn.to_q(image), attn.norm_q, own)
+    found = _project(attn, image, own)
+    if text is None:
+        return single_attention((query, found.key, found.value), text_first, references, form)
+    of_text = rotation[0][:told], rotation[1][:told]
+    return joint_attention(attn, (query, found.key, found.value), text, references, form, of_text)
 
 
-def _project(attn: Any, features: Tensor | Merged | Projected) -> Projected:
+def _project(
+    attn: Any, features: Tensor | Merged | Projected, rotation: Rotation | None = None
+) -> Projected:
     if isinstance(features, Projected):
         return features
     if isinstance(features, Merged):
         return replace(_project(attn, features.hidden), log_sizes=features.log_sizes)
     return Projected(
-        heads(attn, attn.to_k(features), attn.norm_k), heads(attn, attn.to_v(features), None)
+        heads(attn, attn.to_k(features), attn.norm_k, rotation),
+        heads(attn, attn.to_v(features), None),
     )

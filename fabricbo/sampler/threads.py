@@ -16,7 +16,7 @@ from PIL import Image
 
 from fabricbo.protocols import Drawing, Environment
 from fabricbo.records import Action
-from fabricbo.sampler.networks import call, is_transformer
+from fabricbo.sampler.networks import call, is_transformer, latent_channels
 from fabricbo.sampler.sampler import FabricSampler
 
 REMEASURE_SECONDS = 120.0
@@ -73,14 +73,14 @@ class ThreadTunedSampler:
         network = self._sampler.network
         width, height = self._sampler.size
         scale = self._sampler.pipeline.vae_scale_factor
-        latents = torch.zeros(
-            2 * images, network.config.in_channels, height // scale, width // scale
-        )
+        latents = torch.zeros(2 * images, latent_channels(network), height // scale, width // scale)
         given: dict[str, Any] = {
             name: value.expand(2 * images, -1) for name, value in self._sampler.null_added.items()
         }
         if given and not is_transformer(network):
             given = {"added_cond_kwargs": {**given, "time_ids": torch.zeros(2 * images, 6)}}
+        if getattr(network.config, "guidance_embeds", False):
+            given["guidance"] = torch.ones(2 * images)
         given["encoder_hidden_states"] = self._sampler.null_embeds.expand(2 * images, -1, -1)
         times = torch.full((2 * images,), 500)
         call(network, latents, times, given)

@@ -36,7 +36,10 @@ class CheckpointSettings(CheckedSettings):
     """Which network draws."""
 
     unsaid = frozenset(
-        {"precision", "max_memory_gb", "reference_stride", "compile", "preview_decoder"}
+        {
+            *("precision", "max_memory_gb", "reference_stride", "compile", "preview_decoder"),
+            "distilled_guidance",
+        }
     )
 
     name: str = "demo"
@@ -72,8 +75,8 @@ class CheckpointSettings(CheckedSettings):
     """References go through the U-Net at every so many-th denoising step, and what that gives
     serves until the next: less memory, less time while they are new, other images."""
     compile: bool = False
-    """Whether the blocks of the U-Net are compiled (`torch.compile`): the same images up to
-    rounding, after a minute or more of compiling in each process."""
+    """Whether the network's transformer blocks are compiled (`torch.compile`): the same images up
+    to rounding, after a minute or more of compiling in each process."""
     preview_decoder: str | None = None
     """A folder, or a hub id, of an `AutoencoderTiny`: while a trial is drawn, `preview.jpg` in the
     study's folder shows what its images are going to look like."""
@@ -86,6 +89,8 @@ class CheckpointSettings(CheckedSettings):
     code."""
     reference_fit: Literal["stretch", "crop"] = "stretch"
     """How a reference of another shape is made to fit."""
+    distilled_guidance: float = Field(default=3.5, ge=0, allow_inf_nan=False)
+    """What FLUX.1 [dev] is told of guidance; others are not told."""
 
 
 class LoggerSettings(NamedSettings):

@@ -1,0 +1,94 @@
+"""What is particular to FLUX.1: packed latents, and places that enter each attention by rotation.
+
+Its transformer is shown 2 x 2 latents as one token. Queries and keys are rotated by where their
+token is, by three coordinates: a picture's number, row and column (rotary embedding, arXiv
+2104.09864; text is at 0, 0, 0). Keys of a reference with the image's own coordinates would draw
+each query to its own place in the reference; so they get others.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import FluxTransformer2DModel
+from diffusers.models.embeddings import apply_rotary_emb
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import pixel_unshuffle
+
+Rotation = tuple[Float[Tensor, "tokens head_channels"], Float[Tensor, "tokens head_channels"]]
+"""Cosines and sines of where tokens are."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Which tokens of a pass are text, and where those of references are."""
+
+    text_tokens: int
+    """They come first where text and image are one sequence."""
+    references: Rotation
+
+    def check_size(self, latents: Float[Tensor, "1 channels height width"]) -> None:
+        """Check that a reference has as many tokens as the image.
+
+        Raises:
+            ValueError: it has more or fewer.
+        """
+        height, width = latents.shape[-2:]
+        if height * width != 4 * len(self.references[0]):
+            raise ValueError(
+                "references must have the size of the images in FLUX, where each token has its "
+                f"place; got latents of {height} x {width} for {len(self.references[0])} tokens "
+                "of 2 x 2"
+            )
+
+
+def places_of(network: Any, kwargs: Mapping[str, Any]) -> Places | None:
+    """Return the places of what a pass of a FLUX transformer is shown; None for other networks."""
+    if not isinstance(network, FluxTransformer2DModel):
+        return None
+    text = kwargs["encoder_hidden_states"].shape[1]
+    return Places(text, network.pos_embed(shifted(kwargs["img_ids"])))
+
+
+def shifted(places: Float[Tensor, "tokens 3"]) -> Float[Tensor, "tokens 3"]:
+    """Return where the tokens of a reference are, by where those of the image are."""
+    return places + places.new_tensor([1, 0, 0])
+
+
+def turned(
+    tokens: Float[Tensor, "batch heads tokens head_channels"], rotation: Rotation
+) -> Float[Tensor, "batch heads tokens head_channels"]:
+    """Rotate queries or keys."""
+    found: Tensor = apply_rotary_emb(tokens, rotation)
+    return found
+
+
+def packed(
+    latents: Float[Tensor, "batch channels height width"],
+) -> Float[Tensor, "batch tokens packed_channels"]:
+    """Return latents as the transformer is shown them: a token for 2 x 2."""
+    return pixel_unshuffle(latents, 2).flatten(2).transpose(1, 2)
+
+
+def coordinates(height: int, width: int, device: Any = None) -> Float[Tensor, "tokens 3"]:
+    """Return where the tokens of latents of a size are."""
+    rows = torch.arange(height // 2, device=device)
+    columns = torch.arange(width // 2, device=device)
+    return torch.cartesian_prod(torch.zeros_like(rows[:1]), rows, columns).float()
+
+
+def call_flux(network: Any, noised: Tensor, timesteps: Tensor, given: Mapping[str, Any]) -> None:
+    """Run a FLUX transformer on noised latents; see `networks.call`."""
+    tokens = packed(noised)
+    text = given["encoder_hidden_states"]
+    height, width = noised.shape[-2:]
+    network(
+        hidden_states=tokens,
+        timestep=timesteps.to(noised.dtype) / 1000,
+        img_ids=coordinates(height, width, noised.device),
+        txt_ids=tokens.new_zeros(text.shape[1], 3),
+        return_dict=False,
+        **given,
+    )
