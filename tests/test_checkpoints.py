@@ -377,3 +377,12 @@ def test_clip_skip_leaves_out_layers_and_keeps_the_norm(folder: Path, xl_folder:
     )
     with pytest.raises(ValueError, match="clip_skip must be below 2, the layers of text_encoder"):
         load_pipeline(Checkpoint(str(folder), clip_skip=2, device="cpu"))
+
+
+@pytest.mark.parametrize(
+    "name", ["model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "double_blocks.0.img"]
+)
+def test_single_files_of_transformers_are_refused(tmp_path, name) -> None:
+    save_file({name: torch.zeros(1)}, tmp_path / "one.safetensors")
+    with pytest.raises(ValueError, match="holds a transformer"):
+        load_pipeline(Checkpoint(str(tmp_path / "one.safetensors"), device="cpu"))

@@ -39,6 +39,8 @@ _HAND: Mapping[str, Mapping[str, float]] = {
 PIPELINE_NAMES = frozenset(_PIPELINES)
 _ONLY_IN_XL = "conditioner.embedders.1.model."
 """The second text encoder in a single file of SDXL."""
+_ONLY_IN_TRANSFORMERS = re.compile(r"(model\.diffusion_model\.)?(joint|double)_blocks\.")
+"""Blocks in a single file of Stable Diffusion 3 or FLUX."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,13 @@ def _pipeline_of(source: str, revision: str | None) -> tuple[Any, dict[str, Any]
 def _pipeline_of_file(path: Path) -> tuple[Any, dict[str, Any]]:
     """Return the pipeline that a single file is for, by the names of its parameters."""
     with safe_open(path, "pt") as file:
-        is_xl = any(key.startswith(_ONLY_IN_XL) for key in file.keys())  # noqa: SIM118  no mapping
+        names = list(file.keys())
+    if any(map(_ONLY_IN_TRANSFORMERS.match, names)):
+        raise ValueError(
+            "it holds a transformer (Stable Diffusion 3, FLUX), which is read from a folder in "
+            "diffusers' format or a hub id only"
+        )
+    is_xl = any(name.startswith(_ONLY_IN_XL) for name in names)
     return _pipeline(_XL if is_xl else "StableDiffusionPipeline")
 
 
