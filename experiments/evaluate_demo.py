@@ -90,7 +90,12 @@ def draw_named(sampler: FabricSampler, count: int) -> Drawn:
 
 
 def draw_with_references(
-    sampler: FabricSampler, pool: Sequence[Shown], groups: int, weight: float, role: Role
+    sampler: FabricSampler,
+    pool: Sequence[Shown],
+    groups: int,
+    weight: float,
+    role: Role,
+    params: FabricParams = PARAMS,
 ) -> tuple[Drawn, list[Shown]]:
     """Draw pictures whose prompt names the object only, with two references a group.
 
@@ -105,7 +110,7 @@ def draw_with_references(
         concepts = [c for c in CONCEPTS if c not in {p.attributes.concept for p in pair}]
         wanted = [Attributes(c, style, background) for c in rng.sample(concepts, BATCH)]
         used_as = {role.value: tuple(p.reference() for p in pair)}
-        action = Action(replace(PARAMS, max_weight=weight), **used_as)
+        action = Action(replace(params, max_weight=weight), **used_as)
         prompts = [attributes.caption().split(" on a ")[0] for attributes in wanted]
         seeds = range(2_000_000 + group * BATCH, 2_000_000 + (group + 1) * BATCH)
         drawn.images.extend(sampler(action, prompts, seeds))

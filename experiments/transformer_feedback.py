@@ -15,9 +15,11 @@ shapes only, each with two seeds. `color` and `ground` are the shares of picture
 references' colour and background, `shape` the share with the shape of the prompt, `copied` that
 with the shape of a reference, which no prompt names. Differences are to weight 0 with the same
 seeds; the intervals hold 95 % and take a group as the unit.
-`--text-too` lets text queries of joint attention see the references as well (sd3). `--places` says
-where the tokens of references are (flux): in a picture with a number of its own (`number`, as
-fabricbo has it), where those of the image are (`same`), or beside (`right`) or below it (`below`).
+`--guidance` of 1 or less draws without an unconditional pass; attention is pushed away from what is
+disliked then. `--text-too` lets text queries of joint attention see the references as well (sd3).
+`--places` says where the tokens of references are (flux): beside the image (`right`, as fabricbo
+has it), below it (`below`), where its own are (`same`), or in a picture with a number of its own
+(`number`).
 Training goes on where its last checkpoint was.
 """
 
@@ -61,7 +63,7 @@ from fabricbo.sampler import (  # noqa: E402
     flux,
     surgery,
 )
-from fabricbo.sampler.attention import weighted_attention  # noqa: E402
+from fabricbo.sampler.attention import Offer, weighted_attention  # noqa: E402
 from fabricbo.sampler.joint import heads  # noqa: E402
 
 PARAMS = FabricParams(
@@ -75,10 +77,10 @@ SETTINGS = (
 )
 SEEDS = 2
 PLACES = {
-    "number": (1, 0, 0),
-    "same": (0, 0, 0),
     "right": (0, 0, SIZE // 2),
     "below": (0, SIZE // 2, 0),
+    "same": (0, 0, 0),
+    "number": (1, 0, 0),
 }
 MEASURES = ("color", "ground", "shape", "copied")
 
@@ -195,7 +197,7 @@ def text_sees_references() -> Iterator[None]:
     """Let text queries attend to references, too, where image and text share an attention."""
 
     def every_query(
-        attn: Any, image: Any, text: Tensor, references: Any, form: Any = None
+        attn: Any, image: Any, text: Tensor, offer: Offer, form: Any = None
     ) -> tuple[Tensor, Tensor]:
         told = (
             heads(attn, attn.add_q_proj(text), attn.norm_added_q),
@@ -203,7 +205,7 @@ def text_sees_references() -> Iterator[None]:
             heads(attn, attn.add_v_proj(text), None),
         )
         query, key, value = (torch.cat(both, dim=2) for both in zip(image, told, strict=True))
-        mixed = weighted_attention(query, key, value, references, form)
+        mixed = weighted_attention(query, key, value, offer.toward, form)
         own, rest = mixed.transpose(1, 2).flatten(2).split([image[0].shape[2], text.shape[1]], 1)
         return attn.to_out[0](own), rest if attn.context_pre_only else attn.to_add_out(rest)
 
@@ -265,7 +267,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.text_too and options.kind != "sd3":
         parser.error("--text-too needs --kind sd3: only there text has queries of its own")
-    if options.places != "number" and options.kind != "flux":
+    if options.places != "right" and options.kind != "flux":
         parser.error("--places needs --kind flux: only there places enter each attention")
     plan = _plan(options)
     torch.set_num_threads(options.threads)
@@ -288,7 +290,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     where = (options.text_too, options.places)
     if options.smoke:
         return Plan(1, replace(PARAMS, denoising_steps=SMOKE_STEPS), *where)
-    return Plan(options.groups, PARAMS, *where)
+    return Plan(options.groups, replace(PARAMS, guidance_scale=options.guidance), *where)
 
 
 def _report(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> None:
@@ -314,8 +316,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kind", choices=(*networks.NEW, "all"), default="all")
     parser.add_argument("--minutes", type=float, default=30.0, help="of training, each kind")
     parser.add_argument("--groups", type=int, default=36, help="of eight pictures a setting")
+    parser.add_argument("--guidance", type=float, default=PARAMS.guidance_scale, help="scale")
     parser.add_argument("--text-too", action="store_true", help="text sees references, too (sd3)")
-    parser.add_argument("--places", choices=PLACES, default="number", help="of references (flux)")
+    parser.add_argument("--places", choices=PLACES, default="right", help="of references (flux)")
     parser.add_argument("--folder", type=Path, default=Path(".demo_training/transformers"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one JSON array")

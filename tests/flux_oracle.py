@@ -1,7 +1,7 @@
 """Feedback in FLUX written out plainly: no cache, no fused kernels, nothing of ours.
 
 As `tests.oracle` does for U-Nets. Conditional and unconditional passes come in turns; only image
-queries see the references, whose keys are rotated as those of a picture with the number 1.
+queries see the references, whose keys are rotated as those of a picture to the right of the image.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,10 +25,10 @@ def packed(latents: Tensor) -> Tensor:
     return torch.stack(tokens, dim=1)
 
 
-def places(height: int, width: int, number: int = 0) -> Tensor:
-    """Return number, row and column of each token."""
-    rows, columns = range(height // 2), range(width // 2)
-    return torch.tensor([[number, row, column] for row in rows for column in columns]).float()
+def places(height: int, width: int, first: int = 0) -> Tensor:
+    """Return number, row and column of each token, the columns from the first."""
+    rows, columns = range(height // 2), range(first, first + width // 2)
+    return torch.tensor([[0, row, column] for row in rows for column in columns]).float()
 
 
 def _rotated(heads: Tensor, at: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -55,12 +55,11 @@ class _Attention:
     ) -> Any:
         state, text = self._state, encoder_hidden_states
         told = state.text_tokens if text is None else 0
+        image, first = hidden_states[:, told:], hidden_states[:, :told]
         if state.reading is not None:
-            state.reading[self._index] = hidden_states[:, told:]
-            return self._attend(attn, hidden_states[:, told:], text, hidden_states[:, :told], [])
-        return self._attend(
-            attn, hidden_states[:, told:], text, hidden_states[:, :told], state.used
-        )
+            state.reading[self._index] = image
+            return self._attend(attn, image, text, first, [])
+        return self._attend(attn, image, text, first, state.used)
 
     def _attend(
         self, attn: Any, image: Tensor, text: Any, first: Tensor, references: Sequence[Any]
@@ -141,7 +140,7 @@ def plain_feedback(
     """
     state, passes = _State(), -1
     state.sizes = transformer.config.axes_dims_rope
-    state.at, state.theirs = places(*size), places(*size, number=1)
+    state.at, state.theirs = places(*size), places(*size, first=size[1] // 2)
     text = given["encoder_hidden_states"].shape[1]
 
     def read(make: Callable[[int, Tensor], Tensor], step: int) -> Any:

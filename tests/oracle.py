@@ -24,7 +24,12 @@ class _Attention:
             return self._attend(attn, hidden_states, [])
         rows = len(hidden_states)
         if not self._state.guided:
-            return self._attend(attn, hidden_states, self._state.liked)
+            # Projecting what is mixed is linear, so that sums may be made of what comes out.
+            liked, own, disliked = (
+                self._attend(attn, hidden_states, used)
+                for used in (self._state.liked, [], self._state.disliked)
+            )
+            return liked + own - disliked
         halves = hidden_states.split(rows // 2)
         used = (self._state.disliked, self._state.liked)
         return torch.cat([self._attend(attn, h, u) for h, u in zip(halves, used, strict=True)])
@@ -96,7 +101,8 @@ def plain_feedback(
         disliked: the same.
         weight: by denoising step.
         conditions: what references are given, by what the pipeline's own pass is.
-        guided: whether the first half of the rows is unconditional.
+        guided: whether the first half of the rows is unconditional; else attention is pushed away
+            from what is disliked.
         first_step: of the pipeline's first pass.
     """
     state = _State()

@@ -37,10 +37,19 @@ def test_feedback_pictures(tmp_path: Path) -> None:
 def test_transformer_feedback(tmp_path: Path) -> None:
     done = script("experiments.transformer_feedback", "--smoke", "--json", "--folder", tmp_path)
     rows = json.loads(done.stdout.splitlines()[-1])
-    assert [row["kind"] for row in rows] == 7 * ["sd3"] + 7 * ["pixart"]
+    assert [row["kind"] for row in rows] == 7 * ["sd3"] + 7 * ["pixart"] + 7 * ["flux"]
     assert all(row["ground_difference"] == [0, 0] for row in rows if row["weight"] == 0)
     assert all(0 <= row[name] <= 1 for row in rows for name in ("color", "ground", "shape"))
-    assert {"sd3.png", "pixart.png"} < {file.name for file in tmp_path.iterdir()}
+    assert {"sd3.png", "pixart.png", "flux.png"} < {file.name for file in tmp_path.iterdir()}
+
+
+def test_unguided_dislikes() -> None:
+    rows = json.loads(script("experiments.unguided_dislikes", "--smoke", "--json").stdout)
+    assert [(row["guidance"], row["weight"], row["images"]) for row in rows] == [
+        (1.0, 0.0, 8),
+        (1.0, 0.2, 8),
+    ]
+    assert all(0 <= row[name] <= 1 for row in rows for name in ("style", "background", "concept"))
 
 
 def test_optional_fields(tmp_path: Path) -> None:

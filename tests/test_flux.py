@@ -45,18 +45,20 @@ def pipeline(request: pytest.FixtureRequest) -> Any:
 
 
 def draw(pipeline: Any, guidance: float = GUIDANCE, **more: Any) -> np.ndarray:
+    negative: dict[str, Any] = {
+        "negative_prompt_embeds": numbers(2, 1, TOKENS, 12).expand(2, -1, -1),
+        "negative_pooled_prompt_embeds": numbers(6, 1, 10).expand(2, -1),
+    }
     found = pipeline(
         prompt_embeds=numbers(1, 2, TOKENS, 12),
         pooled_prompt_embeds=numbers(5, 2, 10),
-        negative_prompt_embeds=numbers(2, 1, TOKENS, 12).expand(2, -1, -1),
-        negative_pooled_prompt_embeds=numbers(6, 1, 10).expand(2, -1),
         true_cfg_scale=guidance,
         generator=[torch.Generator().manual_seed(seed) for seed in (1, 2)],
         num_inference_steps=STEPS,
         height=32,
         width=32,
         output_type="latent",
-        **more,
+        **{**negative, **more},
     )
     return found.images.numpy()
 
@@ -165,29 +167,27 @@ def test_each_role_acts_in_its_own_pass(pipeline: Any, role: str) -> None:
     assert same == 0
 
 
-def test_without_guidance_there_is_one_pass_and_dislikes_do_nothing(pipeline: Any) -> None:
+def test_without_guidance_attention_is_pushed_away_from_what_is_disliked(pipeline: Any) -> None:
     off = replace(PARAMS, guidance_scale=1.0)
-    found = ours(pipeline, inputs(), off)
-    assert np.array_equal(ours(pipeline, inputs(disliked=()), off), found)
-    assert apart(found, draw(pipeline, 1.0)) > 1e-3
+    found, plain = ours(pipeline, inputs(), off), draw(pipeline, 1.0)
+    assert apart(found, ours(pipeline, inputs(disliked=()), off)) > 1e-3
+    disliked = references(13)
+    toward = ours(pipeline, inputs(liked=disliked, disliked=()), off)
+    away = ours(pipeline, inputs(liked=(), disliked=disliked), off)
+    assert np.vdot(toward - plain, away - plain) < 0
+    # A reference that is liked and disliked at once is as none.
+    both = ours(pipeline, inputs(liked=disliked, disliked=disliked), off)
+    assert apart(both, plain) < 1e-5
+    lean = ours(pipeline, inputs(lean=True), off)
+    assert apart(lean, found) < 1e-5
 
 
 def test_a_negative_prompt_left_out_is_no_second_pass(pipeline: Any) -> None:
-    off = replace(PARAMS, guidance_scale=1.0)
     nothing = {"negative_prompt_embeds": None, "negative_pooled_prompt_embeds": None}
     with feedback(pipeline.transformer, pipeline.scheduler, PARAMS, inputs()):
-        found = pipeline(
-            prompt_embeds=numbers(1, 2, TOKENS, 12),
-            pooled_prompt_embeds=numbers(5, 2, 10),
-            **nothing,
-            true_cfg_scale=GUIDANCE,
-            generator=[torch.Generator().manual_seed(seed) for seed in (1, 2)],
-            num_inference_steps=STEPS,
-            height=32,
-            width=32,
-            output_type="latent",
-        ).images.numpy()
-    assert np.array_equal(found, ours(pipeline, inputs(), off))
+        found = draw(pipeline, **nothing)
+    off = replace(PARAMS, guidance_scale=1.0)
+    assert np.array_equal(found, ours(pipeline, inputs(disliked=()), off))
 
 
 def test_image_to_image_begins_at_a_later_step() -> None:

@@ -69,14 +69,14 @@ def test_a_short_strong_window_pulls_as_far_as_a_long_weak_one() -> None:
         ((0, 0, {"max_weight": 0.7}), (0, 0, {"feedback_start": 0.5, "neg_scale": 0.1})),
         ((2, 1, {"neg_scale": 0.0}), (2, 0, {"neg_scale": 0.9})),
         ((2, 1, {"feedback_end": 0.80}), (2, 1, {"feedback_end": 0.81})),
-        ((2, 1, {"guidance_scale": 1.0}), (2, 0, {"guidance_scale": 0.6})),
+        ((2, 1, {"guidance_scale": 1.0}), (2, 1, {"guidance_scale": 0.6})),
         ((2, 1, {"feedback_start": 1.0, "feedback_end": 1.0}), (0, 0, {})),
         ((0, 2, {"pos_bottleneck_scale": 0.0}), (0, 2, {"pos_bottleneck_scale": 2.0})),
         ((0, 0, {"ramp": 1.0}), (0, 0, {})),
         ((2, 1, {"ramp": 1.0, "max_weight": 0.0}), (0, 0, {})),
         ((2, 1, {"ramp": 1.0, "feedback_end": 1.0}), (2, 1, {"feedback_end": 1.0})),
         ((2, 1, {"ramp": 1.0, "feedback_end": 0.0}), (2, 1, {"feedback_end": 0.0})),
-        ((2, 1, {"rescale": 1.0, "guidance_scale": 1.0}), (2, 0, {"guidance_scale": 1.0})),
+        ((2, 1, {"rescale": 1.0, "guidance_scale": 1.0}), (2, 1, {"guidance_scale": 1.0})),
         ((0, 0, {"middle_scale": 0.0}), (0, 0, {"middle_scale": 2.0})),
     ],
     ids=[
@@ -205,9 +205,9 @@ def test_strengths_of_nothing_move_nothing(params: dict[str, float]) -> None:
     assert np.array_equal(*(rows_of(given, **params) for given in ({0: 3.0, 2: 0.2}, {})))
 
 
-def test_strengths_of_disliked_move_nothing_without_guidance() -> None:
+def test_disliked_act_without_guidance_too() -> None:
     one, other = rows_of({2: 3.0}, {}, guidance_scale=1.0)
-    assert np.array_equal(one, other)
+    assert not np.array_equal(one, other)
 
 
 def test_the_search_finds_the_strength_that_helps() -> None:

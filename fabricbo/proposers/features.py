@@ -57,7 +57,7 @@ class FeatureMap:
         attention = _attention(action)
         scalars = self._scalars(action.params, attention)
         liked, disliked = _fade(attention.liked_mean), _fade(attention.disliked_mean)
-        disliked *= _extrapolated(action.params)
+        disliked *= _opposed(action.params)
         roles = [0.0] * (2 * len(places))
         for reference, relative in _relative(action, action.liked):
             roles[places[reference.id]] = liked * relative
@@ -139,9 +139,7 @@ def _attention(action: Action) -> _Attention:
     # Where one of them is not met by any denoising step, the other stands for both.
     inside = params.max_weight if stop > first else params.min_weight
     outside = params.min_weight if stop - first < steps else params.max_weight
-    # Without guidance there is no unconditional pass, which disliked references act in.
-    disliked = _sum(action, action.disliked) if params.guidance_scale > 1 else 0
-    liked = _sum(action, action.liked)
+    liked, disliked = _sum(action, action.liked), _sum(action, action.disliked)
     liked_inside = _mass(liked * inside)
     disliked_inside = _mass(disliked * inside * params.neg_scale)
     liked_window, disliked_window = liked_inside, disliked_inside
@@ -213,6 +211,11 @@ def _extrapolated(params: FabricParams) -> float:
     """
     guidance = max(params.guidance_scale, 1.0)
     return (guidance - 1) / guidance
+
+
+def _opposed(params: FabricParams) -> float:
+    """Return how strongly disliked references act: without guidance, too (attention is pushed)."""
+    return _extrapolated(params) if params.guidance_scale > 1 else 1.0
 
 
 def _position(domain: Domain, value: float) -> float:

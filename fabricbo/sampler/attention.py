@@ -10,6 +10,9 @@ Three forms compute the same: `masked` adds `log w` as a bias on the logits; `wi
 queries one more channel of 1 and keys one of `log w`, for kernels that take no bias; `merged`
 attends to own and to reference tokens apart and weighs both by their log-sum-exp, so that keys of
 references are neither copied nor repeated for each image.
+
+Where there is no guidance, disliked references have no unconditional pass to act in. Attention is
+then pushed away from them: `attention_both_ways`.
 """
 
 import math
@@ -53,13 +56,15 @@ def weighted_attention(
     """Attend to own tokens with weight 1 and to those of references with their feedback weights.
 
     Args:
-        references: at least one; `merged` asks for one after the other, and keeps none.
+        references: any number; `merged` asks for one after the other, and keeps none.
         form: how it is computed; None takes what suits device and size (see `best_form`).
     """
     form = form or best_form(query)
     if form == "merged":
         return _merged(query, key, value, references)
     references = list(references)
+    if not references:
+        return F.scaled_dot_product_attention(query, key, value)
     batch = query.shape[0]
     keys = torch.cat([key, *(r.key.expand(batch, -1, -1, -1) for r in references)], dim=2)
     values = torch.cat([value, *(r.value.expand(batch, -1, -1, -1) for r in references)], dim=2)
@@ -67,6 +72,42 @@ def weighted_attention(
     if form == "masked":
         return F.scaled_dot_product_attention(query, keys, values, attn_mask=bias[:, None, None])
     return _widened(query, keys, values, bias)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What references offer to the queries of a self-attention."""
+
+    toward: Iterable[ReferenceTokens]
+    away: Iterable[ReferenceTokens] | None = None
+    """Where there is no guidance; None: nothing."""
+
+
+def attention_both_ways(
+    query: Float[Tensor, "batch heads tokens channels"],
+    key: Float[Tensor, "batch heads own_tokens channels"],
+    value: Float[Tensor, "batch heads own_tokens channels"],
+    offer: Offer,
+    form: Form | None = None,
+) -> Float[Tensor, "batch heads tokens channels"]:
+    """Attend toward some references and away from others: A(toward) + A(nothing) - A(away).
+
+    The last two are what guidance extrapolates in a network's predictions (arXiv 2207.12598), here
+    in each attention: m (own - theirs), where m is the share that queries would give the others.
+    That attention can be extrapolated is known (arXiv 2505.21179).
+
+    Args:
+        query: of the image.
+        key: of own tokens.
+        value: of own tokens.
+        offer: references; with `away` None it is `weighted_attention`.
+        form: how it is computed, see `weighted_attention`.
+    """
+    mixed = weighted_attention(query, key, value, offer.toward, form)
+    if offer.away is None:
+        return mixed
+    own = F.scaled_dot_product_attention(query, key, value)
+    return mixed + (own - weighted_attention(query, key, value, offer.away, form))
 
 
 def best_form(query: Float[Tensor, "batch heads tokens channels"]) -> Form:

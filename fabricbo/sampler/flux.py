@@ -3,7 +3,9 @@
 Its transformer is shown 2 x 2 latents as one token. Queries and keys are rotated by where their
 token is, by three coordinates: a picture's number, row and column (rotary embedding, arXiv
 2104.09864; text is at 0, 0, 0). Keys of a reference with the image's own coordinates would draw
-each query to its own place in the reference; so they get others.
+each query to its own place in the reference; so references lie beside the image, at columns
+that FLUX knows from wider pictures. (Other numbers, which Kontext and FLUX.2 were trained with,
+FLUX.1 never saw.)
 """
 
 from collections.abc import Mapping
@@ -53,8 +55,9 @@ def places_of(network: Any, kwargs: Mapping[str, Any]) -> Places | None:
 
 
 def shifted(places: Float[Tensor, "tokens 3"]) -> Float[Tensor, "tokens 3"]:
-    """Return where the tokens of a reference are, by where those of the image are."""
-    return places + places.new_tensor([1, 0, 0])
+    """Return where the tokens of a reference are: as those of the image, to its right."""
+    number, row, column = places.unbind(-1)
+    return torch.stack([number, row, column + column.max() + 1], dim=-1)
 
 
 def turned(

@@ -40,6 +40,8 @@ class _Wanted:
     weights: WeightPair
     middle: float
     """`middle_scale`."""
+    away: bool
+    """Whether the rows are pushed away from them."""
 
 
 @dataclass(frozen=True)
@@ -156,9 +158,12 @@ class FeedbackHook:
         for share in self._shares:
             last = first + (rows.images if share.images is None else share.images)
             weight = feedback_weight(step, len(self._scheduler.timesteps), share.params)
+            away = not self._guided
+            opposed = rows.conditional if away else rows.unconditional
+            liked, disliked = share.inputs.liked, share.inputs.disliked
             groups = (
-                (rows.conditional, share.inputs.liked, liked_pair(weight, share.params)),
-                (rows.unconditional, share.inputs.disliked, disliked_pair(weight, share.params)),
+                (rows.conditional, liked, liked_pair(weight, share.params), False),
+                (opposed, disliked, disliked_pair(weight, share.params), away),
             )
             found += [
                 _Wanted(
@@ -167,8 +172,9 @@ class FeedbackHook:
                     references,
                     pair,
                     share.params.middle_scale,
+                    is_away,
                 )
-                for begin, references, pair in groups
+                for begin, references, pair, is_away in groups
                 if begin is not None and references and max(pair) > 0
             ]
             first = last
@@ -184,7 +190,7 @@ class FeedbackHook:
         levels = level_weights(wanted.weights, inner_levels(self._unet), wanted.middle)
         found = [features(reference) for reference in wanted.references]
         weights = [[w * reference.strength for w in levels] for reference in wanted.references]
-        return Injection(wanted.rows, found, weights)
+        return Injection(wanted.rows, found, weights, wanted.away)
 
     def _prefetch(self, rows: _Rows, rest: tuple[Any, ...]) -> None:
         """Say what the next step will ask for."""

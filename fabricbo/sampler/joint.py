@@ -8,7 +8,6 @@ Stable Diffusion 3 and the first blocks of FLUX have projections of their own fo
 projections (`single_attention`).
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fabricbo.sampler.attention import Form, ReferenceTokens, weighted_attention
+from fabricbo.sampler.attention import Form, Offer, attention_both_ways
 from fabricbo.sampler.flux import Rotation, turned
 
 Heads = Float[Tensor, "batch heads tokens head_channels"]
@@ -28,7 +27,7 @@ def joint_attention(
     attn: Any,
     image: Asked,
     text: Float[Tensor, "batch text_tokens channels"],
-    references: Iterable[ReferenceTokens],
+    offer: Offer,
     form: Form | None = None,
     rotation: Rotation | None = None,
 ) -> tuple[Float[Tensor, "batch tokens channels"], Float[Tensor, "batch text_tokens channels"]]:
@@ -38,7 +37,7 @@ def joint_attention(
         attn: diffusers' `Attention` or `FluxAttention`, whose projections are used.
         image: queries, keys and values of the image, rotated.
         text: hidden states of the text.
-        references: at least one, their keys rotated.
+        offer: of references, their keys rotated.
         form: see `weighted_attention`.
         rotation: of the text's queries and keys; None: they are not rotated.
 
@@ -50,7 +49,7 @@ def joint_attention(
         heads(attn, attn.add_k_proj(text), attn.norm_added_k, rotation),
         heads(attn, attn.add_v_proj(text), None),
     )
-    mixed, said = _mixed(image, told, references, form)
+    mixed, said = _mixed(image, told, offer, form)
     out = attn.to_out[1](attn.to_out[0](mixed))
     return out, said if attn.context_pre_only else attn.to_add_out(said)
 
@@ -58,7 +57,7 @@ def joint_attention(
 def single_attention(
     both: Asked,
     text_tokens: int,
-    references: Iterable[ReferenceTokens],
+    offer: Offer,
     form: Form | None = None,
 ) -> Float[Tensor, "batch all_tokens channels"]:
     """Do the same where image and text are one sequence, the text first.
@@ -66,22 +65,20 @@ def single_attention(
     Args:
         both: queries, keys and values of the sequence, rotated.
         text_tokens: how many of it are text.
-        references: at least one, their keys rotated.
+        offer: of references, their keys rotated.
         form: see `weighted_attention`.
     """
     text, image = (
         tuple(part[:, :, tokens] for part in both)
         for tokens in (slice(text_tokens), slice(text_tokens, None))
     )
-    mixed, said = _mixed(image, text, references, form)  # type: ignore[arg-type]
+    mixed, said = _mixed(image, text, offer, form)  # type: ignore[arg-type]
     return torch.cat([said, mixed], dim=1)
 
 
-def _mixed(
-    image: Asked, text: Asked, references: Iterable[ReferenceTokens], form: Form | None
-) -> tuple[Tensor, Tensor]:
+def _mixed(image: Asked, text: Asked, offer: Offer, form: Form | None) -> tuple[Tensor, Tensor]:
     key, value = (torch.cat([image[n], text[n]], dim=2) for n in (1, 2))
-    mixed = weighted_attention(image[0], key, value, references, form)
+    mixed = attention_both_ways(image[0], key, value, offer, form)
     said = F.scaled_dot_product_attention(text[0], key, value)
     return mixed.transpose(1, 2).flatten(2), said.transpose(1, 2).flatten(2)
 

@@ -6,9 +6,9 @@ injected, the processors found do all the work, on the very tensors they would h
 and text share one attention, its image tokens are what is read and given more.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from diffusers.models.attention import BasicTransformerBlock
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fabricbo.sampler.attention import Form, ReferenceTokens, weighted_attention
+from fabricbo.sampler.attention import Form, Offer, ReferenceTokens, attention_both_ways
 from fabricbo.sampler.compiling import is_compiled, left_out
 from fabricbo.sampler.flux import Places, Rotation
 from fabricbo.sampler.joint import heads, joint_attention, single_attention
@@ -84,6 +84,8 @@ class Injection:
     level_weights: Sequence[Sequence[float]]
     """Feedback weights of each reference by U-Net level, the bottleneck's last (see
     `schedule.level_weights`)."""
+    away: bool = False
+    """Whether the rows are pushed away from them (see `attention.attention_both_ways`)."""
 
 
 class _AllCaptured(Exception):  # noqa: N818  no error
@@ -251,33 +253,40 @@ class _FeedbackProcessor:
         text_first = patch.places is not None and encoder_hidden_states is None
         first = patch.places.text_tokens if patch.places is not None and text_first else 0
         patch.capture(self._index, hidden_states[:, first:])
-        active = [part for i in self._patch.injections if (part := self._part(i)).references]
+        active = self._parts()
         if not active:
             return original(hidden_states, encoder_hidden_states)
         if attention_mask is not None:
             raise NotImplementedError("feedback in a self-attention that has a mask of its own")
 
         def attend(image: Tensor, text: Tensor | None, part: _Part) -> Attended:
-            tokens = (
-                ReferenceTokens(found.key, found.value, weight, found.log_sizes)
-                for features, weight in part.references
-                for found in [_project(attn, features, patch.rotation)]
-            )
+            def tokens(references: Sequence[tuple[Feature, float]]) -> Iterator[ReferenceTokens]:
+                for features, weight in references:
+                    found = _project(attn, features, patch.rotation)
+                    yield ReferenceTokens(found.key, found.value, weight, found.log_sizes)
+
+            offer = Offer(tokens(part.toward), tokens(part.away) if part.away else None)
             form: Form | None = "merged" if patch.lean else None
             if patch.places is not None:
-                return _attend_rotated(attn, (image, text), first, tokens, form, told)
-            return _attend(attn, image, text, tokens, form)
+                return _attend_rotated(attn, (image, text), first, offer, form, told)
+            return _attend(attn, image, text, offer, form)
 
         return _by_rows(hidden_states, encoder_hidden_states, active, original, attend)
 
-    def _part(self, injection: Injection) -> "_Part":
+    def _parts(self) -> list["_Part"]:
+        """Return what is injected here, by rows."""
+        parts: dict[tuple[int, int], _Part] = {}
+        for injection in self._patch.injections:
+            rows = injection.rows
+            part = parts.setdefault((rows.start, rows.stop), _Part(rows))
+            (part.away if injection.away else part.toward).extend(self._weighted(injection))
+        return [part for part in parts.values() if part.toward or part.away]
+
+    def _weighted(self, injection: Injection) -> Iterator[tuple[Feature, float]]:
         level = self._patch.layers[self._index].level
-        weighted = [
-            (features[self._index], weights[level])
-            for features, weights in zip(injection.features, injection.level_weights, strict=True)
-            if weights[level] > 0
-        ]
-        return _Part(injection.rows, weighted)
+        for features, weights in zip(injection.features, injection.level_weights, strict=True):
+            if weights[level] > 0:
+                yield features[self._index], weights[level]
 
 
 @dataclass(frozen=True)
@@ -285,8 +294,9 @@ class _Part:
     """What some rows attend to in one layer, besides themselves."""
 
     rows: slice
-    references: Sequence[tuple[Feature, float]]
-    """With their feedback weights."""
+    toward: list[tuple[Feature, float]] = field(default_factory=list)
+    """References with their feedback weights."""
+    away: list[tuple[Feature, float]] = field(default_factory=list)
 
 
 def _by_rows(
@@ -324,15 +334,15 @@ def _attend(
     attn: Any,
     hidden_states: Float[Tensor, "batch tokens channels"],
     text: Float[Tensor, "batch text_tokens channels"] | None,
-    references: Iterable[ReferenceTokens],
+    offer: Offer,
     form: Form | None,
 ) -> Attended:
     """Run diffusers' `Attention` with reference tokens; LoRA layers inside it apply to them too."""
     query = heads(attn, attn.to_q(hidden_states), attn.norm_q)
     own = _project(attn, hidden_states)
     if text is not None:
-        return joint_attention(attn, (query, own.key, own.value), text, references, form)
-    mixed = weighted_attention(query, own.key, own.value, references, form)
+        return joint_attention(attn, (query, own.key, own.value), text, offer, form)
+    mixed = attention_both_ways(query, own.key, own.value, offer, form)
     out: Tensor = attn.to_out[0](mixed.transpose(1, 2).flatten(2))
     return attn.to_out[1](out) / attn.rescale_output_factor  # type: ignore[no-any-return]
 
@@ -341,7 +351,7 @@ def _attend_rotated(
     attn: Any,
     hidden: tuple[Tensor, Tensor | None],
     text_first: int,
-    references: Iterable[ReferenceTokens],
+    offer: Offer,
     form: Form | None,
     rotation: Rotation,
 ) -> Attended:
@@ -351,7 +361,7 @@ def _attend_rotated(
         attn: the attention.
         hidden: of the image and the text; of both in one, and None.
         text_first: how many tokens of the first are text.
-        references: at least one.
+        offer: of references.
         form: see `weighted_attention`.
         rotation: of text and image tokens.
     """
@@ -361,9 +371,9 @@ def _attend_rotated(
     query = heads(attn, attn.to_q(image), attn.norm_q, own)
     found = _project(attn, image, own)
     if text is None:
-        return single_attention((query, found.key, found.value), text_first, references, form)
+        return single_attention((query, found.key, found.value), text_first, offer, form)
     of_text = rotation[0][:told], rotation[1][:told]
-    return joint_attention(attn, (query, found.key, found.value), text, references, form, of_text)
+    return joint_attention(attn, (query, found.key, found.value), text, offer, form, of_text)
 
 
 def _project(
