@@ -47,13 +47,13 @@ class SamplerOptions:
     """References go through the U-Net at every so many-th denoising step, and what that gives
     serves until the next: less memory, less time while they are new, other images. 1: at each, as
     in the paper."""
-    distilled_guidance: float = 3.5
-    """What FLUX.1 [dev] is told of guidance, at least 0; others are not told. Its own
-    `guidance_scale` in diffusers, from where the usual value is."""
     max_memory: int | None = None
     """Bytes that feedback may hold on the device beyond plain sampling, above 0 (see
     `fabricbo.sampler.memory`); None: no bound. Budget of features, `lean` and `images_at_once`
     follow from it, where they are not given."""
+    distilled_guidance: float = 3.5
+    """What FLUX.1 [dev] is told of guidance, at least 0; others are not told. Its own
+    `guidance_scale` in diffusers, from where the usual value is."""
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
