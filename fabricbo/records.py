@@ -251,7 +251,8 @@ class Action:
     liked: tuple[Reference, ...] = ()
     """References whose features the conditional pass attends to."""
     disliked: tuple[Reference, ...] = ()
-    """References whose features the unconditional pass attends to."""
+    """References whose features the unconditional pass attends to; where there is none, attention
+    is pushed away from them."""
     strengths: Mapping[str, float] = field(default_factory=dict, hash=False)
     """Factors on the feedback weights of single references, by their identity, above 0: a
     reference of strength 2 counts as two copies of it. Those that are not named have 1, which is

@@ -4,7 +4,8 @@ pipeline call of a U-Net or transformer.
 Method: arXiv 2307.10159, section 3 and algorithm 1. References are noised to the current
 timestep, run through the network with an empty prompt, and their hidden states before every
 self-attention become extra tokens: liked ones in the conditional pass, disliked ones in
-the unconditional pass.
+the unconditional pass. Without guidance there is no such pass, and attention is pushed away from
+disliked ones (`attention.attention_both_ways`).
 """
 
 from collections.abc import Collection, Iterator, Sequence

@@ -231,7 +231,7 @@ class _FeedbackProcessor:
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        told: Any = None,
+        temb: Any = None,
         **kwargs: Any,
     ) -> Attended:
         """Stand in for an attention processor.
@@ -241,17 +241,18 @@ class _FeedbackProcessor:
             hidden_states: of the image, in FLUX's single blocks of text and image.
             encoder_hidden_states: of the text, where both share the attention.
             attention_mask: none where there is feedback.
-            told: the timestep's embedding, or in FLUX the rotation of text and image tokens.
+            temb: the timestep's embedding; in FLUX, in the same place, the rotation of text and
+                image tokens.
             kwargs: what else is handed to attentions.
         """
 
         def original(image: Tensor, text: Tensor | None) -> Attended:
-            result: Attended = self._original(attn, image, text, attention_mask, told, **kwargs)
+            result: Attended = self._original(attn, image, text, attention_mask, temb, **kwargs)
             return result
 
         patch = self._patch
-        text_first = patch.places is not None and encoder_hidden_states is None
-        first = patch.places.text_tokens if patch.places is not None and text_first else 0
+        joined = patch.places is not None and encoder_hidden_states is None
+        first = patch.places.text_tokens if patch.places is not None and joined else 0
         patch.capture(self._index, hidden_states[:, first:])
         active = self._parts()
         if not active:
@@ -268,7 +269,7 @@ class _FeedbackProcessor:
             offer = Offer(tokens(part.toward), tokens(part.away) if part.away else None)
             form: Form | None = "merged" if patch.lean else None
             if patch.places is not None:
-                return _attend_rotated(attn, (image, text), first, offer, form, told)
+                return _attend_rotated(attn, (image, text), first, offer, form, temb)
             return _attend(attn, image, text, offer, form)
 
         return _by_rows(hidden_states, encoder_hidden_states, active, original, attend)
