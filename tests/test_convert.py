@@ -78,11 +78,13 @@ def test_json_has_all_of_it(study) -> None:
 
 def test_shortcuts_of_the_sampler_are_told(study, monkeypatch) -> None:
     changes = {"feedback_levels": (0, 1), "merge_tokens": 0.5, "reference_stride": 2}
+    changes["distilled_guidance"] = 2.0
     checkpoint = study.settings.checkpoint.model_copy(update=changes)
     settings = study.settings.model_copy(update={"checkpoint": checkpoint})
     monkeypatch.setattr(study, "settings", settings)
-    assert recipe_of_trial(study, study.trials[0]).notes[-3:] == (
+    assert recipe_of_trial(study, study.trials[0]).notes[-4:] == (
         "feedback acted at U-Net levels [0, 1] only",
+        "FLUX was told a guidance of 2",
         "0.5 of the tokens of each reference were merged away",
         "references went through the U-Net once in 2 steps",
     )

@@ -3,6 +3,7 @@
 from fabricbo.interop.recipe import Converted, Recipe
 from fabricbo.records import Trial
 from fabricbo.study.origin import known_solver, reference_name
+from fabricbo.study.settings import CheckpointSettings
 from fabricbo.study.study import Study
 
 
@@ -35,6 +36,8 @@ def recipe_of_trial(study: Study, trial: Trial) -> Converted[Recipe]:
         )
     if checkpoint.feedback_levels is not None:
         notes.append(f"feedback acted at U-Net levels {list(checkpoint.feedback_levels)} only")
+    if checkpoint.distilled_guidance != CheckpointSettings().distilled_guidance:
+        notes.append(f"FLUX was told a guidance of {checkpoint.distilled_guidance:g}")
     if checkpoint.merge_tokens > 0:
         notes.append(
             f"{checkpoint.merge_tokens:g} of the tokens of each reference were merged away"
