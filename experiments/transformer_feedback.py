@@ -63,7 +63,7 @@ from fabricbo.sampler import (  # noqa: E402
     flux,
     surgery,
 )
-from fabricbo.sampler.attention import Offer, weighted_attention  # noqa: E402
+from fabricbo.sampler.attention import Offer, attention_both_ways  # noqa: E402
 from fabricbo.sampler.joint import heads  # noqa: E402
 
 PARAMS = FabricParams(
@@ -205,7 +205,7 @@ def text_sees_references() -> Iterator[None]:
             heads(attn, attn.add_v_proj(text), None),
         )
         query, key, value = (torch.cat(both, dim=2) for both in zip(image, told, strict=True))
-        mixed = weighted_attention(query, key, value, offer.toward, form)
+        mixed = attention_both_ways(query, key, value, offer, form)
         own, rest = mixed.transpose(1, 2).flatten(2).split([image[0].shape[2], text.shape[1]], 1)
         return attn.to_out[0](own), rest if attn.context_pre_only else attn.to_add_out(rest)
 

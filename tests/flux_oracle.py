@@ -1,7 +1,8 @@
 """Feedback in FLUX written out plainly: no cache, no fused kernels, nothing of ours.
 
-As `tests.oracle` does for U-Nets. Conditional and unconditional passes come in turns; only image
-queries see the references, whose keys are rotated as those of a picture to the right of the image.
+As `tests.oracle` does for U-Nets. With guidance conditional and unconditional passes come in
+turns. Only image queries see the references, whose keys are rotated as those of a picture to the
+right of the image.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -59,7 +60,14 @@ class _Attention:
         if state.reading is not None:
             state.reading[self._index] = image
             return self._attend(attn, image, text, first, [])
-        return self._attend(attn, image, text, first, state.used)
+        found = self._attend(attn, image, text, first, state.used)
+        if not state.away:
+            return found
+        # Projecting what is mixed is linear, so that sums may be made of what comes out.
+        own, away = (self._attend(attn, image, text, first, used) for used in ([], state.away))
+        if text is None:
+            return found + own - away
+        return tuple(f + o - a for f, o, a in zip(found, own, away, strict=True))
 
     def _attend(
         self, attn: Any, image: Tensor, text: Any, first: Tensor, references: Sequence[Any]
@@ -110,6 +118,7 @@ def _heads(attn: Any, tokens: Tensor) -> Tensor:
 class _State:
     reading: dict[int, Tensor] | None = None
     used: Sequence[Any] = ()
+    away: Sequence[Any] = ()
     text_tokens: int
     sizes: Sequence[int]
     at: Tensor
@@ -126,6 +135,7 @@ def plain_feedback(
     given: dict[str, Any],
     timesteps: Callable[[], Tensor],
     size: tuple[int, int] = (8, 8),
+    guided: bool = True,
 ) -> Iterator[None]:
     """Give a guided pipeline feedback.
 
@@ -137,6 +147,8 @@ def plain_feedback(
         given: what goes with a reference, the prompt's embedding included.
         timesteps: of the scheduler.
         size: of latents.
+        guided: whether each step has a second pass, which is unconditional; else attention is
+            pushed away from what is disliked.
     """
     state, passes = _State(), -1
     state.sizes = transformer.config.axes_dims_rope
@@ -162,8 +174,13 @@ def plain_feedback(
         if state.reading is not None:
             return
         passes += 1
-        step, makes = passes // 2, (liked, disliked)[passes % 2]
-        state.used = [read(make, step) for make in makes] if weight(step) > 0 else []
+        step = passes // 2 if guided else passes
+
+        def used(makes: Sequence[Callable[[int, Tensor], Tensor]]) -> list[Any]:
+            return [read(make, step) for make in makes] if weight(step) > 0 else []
+
+        state.used = used((liked, disliked)[passes % 2] if guided else liked)
+        state.away = [] if guided else used(disliked)
         state.text_tokens = kwargs["encoder_hidden_states"].shape[1]
 
     attentions = [

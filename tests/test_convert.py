@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -25,7 +26,7 @@ from tests.files import file_of
 from tests.test_interop import PLAIN
 from tests.test_origin import PLAIN as ORIGIN
 from tests.tiny import tiny_xl_pipeline
-from tests.tiny_transformers import tiny_sd3
+from tests.tiny_transformers import tiny_flux, tiny_sd3
 
 RED = Image.new("RGB", (8, 8), "red")
 
@@ -84,7 +85,7 @@ def test_shortcuts_of_the_sampler_are_told(study, monkeypatch) -> None:
     monkeypatch.setattr(study, "settings", settings)
     assert recipe_of_trial(study, study.trials[0]).notes[-4:] == (
         "feedback acted at U-Net levels [0, 1] only",
-        "FLUX was told a guidance of 2",
+        "FLUX was told a guidance of 2: draw.py tells it 3.5",
         "0.5 of the tokens of each reference were merged away",
         "references went through the U-Net once in 2 steps",
     )
@@ -287,22 +288,32 @@ DRAWN = replace(
 @pytest.mark.parametrize("strengths", [{}, {POOL[0].id: 4.0, POOL[2].id: 0.25}], ids=str)
 def test_the_program_draws_what_we_draw(tmp_path, monkeypatch, strengths) -> None:
     """As printed, against `FabricSampler`: bit for bit."""
-    from fabricbo import Checkpoint, FabricSampler, SamplerOptions, load_pipeline
-
     monkeypatch.chdir(tmp_path)
     named = {f"{key}.png": value for key, value in strengths.items()}
-    found = drawn(replace(DRAWN, strengths=named), tmp_path)
-    sampler = FabricSampler(load_pipeline(Checkpoint("demo")), SamplerOptions("a dog"))
-    action = Action(DRAWN.params, POOL[:1], POOL[1:], strengths)
-    assert found == [pixel_hash(image) for image in sampler(action, "a cat", DRAWN.seeds)]
+    params = replace(DRAWN.params, prompt_dropout=0.5)
+    recipe = replace(DRAWN, strengths=named, params=params, prompt="a cat on a blue background")
+    assert drawn(recipe, tmp_path) == drawn_by_us(recipe, strengths)
 
 
-@pytest.mark.parametrize("tiny", [tiny_xl_pipeline, lambda words: tiny_sd3(folder=words)])
+@pytest.mark.parametrize("tiny", [tiny_xl_pipeline, tiny_sd3, tiny_flux])
 def test_the_program_draws_with_other_checkpoints(tmp_path, monkeypatch, tiny) -> None:
     monkeypatch.chdir(tmp_path)
-    tiny(tmp_path / "words").save_pretrained(tmp_path / "other")
-    found = drawn(replace(DRAWN, checkpoint=str(tmp_path / "other"), seeds=(7,)), tmp_path)
-    assert len(found) == 1
+    tiny(folder=tmp_path / "words").save_pretrained(tmp_path / "other")
+    recipe = replace(DRAWN, checkpoint=str(tmp_path / "other"), size=(32, 32))
+    found = drawn(recipe, tmp_path)
+    assert found == drawn_by_us(recipe)
+    without = replace(recipe, params=replace(recipe.params, min_weight=0.0, max_weight=0.0))
+    assert found != drawn_by_us(without)
+
+
+def drawn_by_us(recipe: Recipe, strengths: Mapping[str, float] | None = None) -> list[str]:
+    """Return what the images of `FabricSampler` are."""
+    from fabricbo import Checkpoint, FabricSampler, SamplerOptions, load_pipeline
+
+    options = SamplerOptions(recipe.negative_prompt, *(recipe.size or (None, None)))
+    sampler = FabricSampler(load_pipeline(Checkpoint(recipe.checkpoint)), options)
+    action = Action(recipe.params, POOL[:1], POOL[1:], strengths or {})
+    return [pixel_hash(image) for image in sampler(action, recipe.prompt, recipe.seeds)]
 
 
 @pytest.mark.parametrize(

@@ -44,27 +44,33 @@ def pipeline(request: pytest.FixtureRequest) -> Any:
     return tiny_flux(told_guidance=request.param)
 
 
-def draw(pipeline: Any, guidance: float = GUIDANCE, **more: Any) -> np.ndarray:
-    negative: dict[str, Any] = {
-        "negative_prompt_embeds": numbers(2, 1, TOKENS, 12).expand(2, -1, -1),
-        "negative_pooled_prompt_embeds": numbers(6, 1, 10).expand(2, -1),
+def draw(
+    pipeline: Any,
+    guidance: float = GUIDANCE,
+    size: tuple[int, int] = (8, 8),
+    dtype: torch.dtype = torch.float32,
+    **more: Any,
+) -> np.ndarray:
+    embeds: dict[str, Any] = {
+        "prompt_embeds": numbers(1, 2, TOKENS, 12).to(dtype),
+        "pooled_prompt_embeds": numbers(5, 2, 10).to(dtype),
+        "negative_prompt_embeds": numbers(2, 1, TOKENS, 12).expand(2, -1, -1).to(dtype),
+        "negative_pooled_prompt_embeds": numbers(6, 1, 10).expand(2, -1).to(dtype),
     }
     found = pipeline(
-        prompt_embeds=numbers(1, 2, TOKENS, 12),
-        pooled_prompt_embeds=numbers(5, 2, 10),
         true_cfg_scale=guidance,
         generator=[torch.Generator().manual_seed(seed) for seed in (1, 2)],
         num_inference_steps=STEPS,
-        height=32,
-        width=32,
+        height=4 * size[0],
+        width=4 * size[1],
         output_type="latent",
-        **{**negative, **more},
+        **{**embeds, **more},
     )
-    return found.images.numpy()
+    return found.images.float().numpy()
 
 
-def references(*seeds: int, size: int = 8) -> tuple[ReferenceLatent, ...]:
-    return tuple(ReferenceLatent(f"r{seed}", numbers(seed, 1, 4, size, size)) for seed in seeds)
+def references(*seeds: int, size: tuple[int, int] = (8, 8)) -> tuple[ReferenceLatent, ...]:
+    return tuple(ReferenceLatent(f"r{seed}", numbers(seed, 1, 4, *size)) for seed in seeds)
 
 
 def inputs(**changes: Any) -> FeedbackInputs:
@@ -86,7 +92,7 @@ def ours(
 
 def noised(reference: ReferenceLatent) -> Callable[[int, Tensor], Tensor]:
     def make(step: int, timestep: Tensor) -> Tensor:
-        noise = fixed_noise(reference.id, step, (1, 4, 8, 8))
+        noise = fixed_noise(reference.id, step, tuple(reference.latents.shape))
         return torch.lerp(reference.latents, noise, timestep / 1000)
 
     return make
@@ -96,7 +102,9 @@ def apart(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
 
 
-def written_out(pipeline: Any, told: float) -> np.ndarray:
+def written_out(
+    pipeline: Any, told: float, inputs: FeedbackInputs, guidance: float = GUIDANCE, **size: Any
+) -> np.ndarray:
     given: dict[str, Any] = {"encoder_hidden_states": NULL, "pooled_projections": POOLED}
     if pipeline.transformer.config.guidance_embeds:
         given["guidance"] = torch.tensor([told])
@@ -104,20 +112,22 @@ def written_out(pipeline: Any, told: float) -> np.ndarray:
         torch.no_grad(),
         flux_oracle.plain_feedback(
             pipeline.transformer,
-            liked=[noised(r) for r in inputs().liked],
-            disliked=[noised(r) for r in inputs().disliked],
+            liked=[noised(r) for r in inputs.liked],
+            disliked=[noised(r) for r in inputs.disliked],
             weight=lambda step: 0.9 if step <= round(STEPS * 0.75) else 0.0,
             given=given,
             timesteps=lambda: pipeline.scheduler.timesteps,
+            guided=guidance > 1,
+            **size,
         ),
     ):
-        return draw(pipeline, guidance_scale=told)
+        return draw(pipeline, guidance, guidance_scale=told, **size)
 
 
 def test_equals_feedback_written_out(pipeline: Any) -> None:
     given = inputs()
     found = ours(pipeline, given, guidance_scale=2.5)
-    assert apart(found, written_out(pipeline, 2.5)) < 1e-5
+    assert apart(found, written_out(pipeline, 2.5, given)) < 1e-5
     assert apart(found, draw(pipeline, guidance_scale=2.5)) > 1e-3
     assert np.array_equal(ours(pipeline, given, guidance_scale=2.5), found)  # now from the cache
     assert given.cache.use.hits == given.cache.use.misses
@@ -130,7 +140,7 @@ def test_what_the_transformer_is_told_of_guidance_is_told_with_references() -> N
     dev, given = tiny_flux(), inputs()
     ours(dev, given, guidance_scale=2.5)
     found = ours(dev, given, guidance_scale=7.0)  # nothing of the other is taken
-    assert apart(found, written_out(dev, 7.0)) < 1e-5
+    assert apart(found, written_out(dev, 7.0, given)) < 1e-5
 
 
 def test_weight_zero_is_the_stock_pipeline_bit_for_bit(pipeline: Any) -> None:
@@ -167,6 +177,34 @@ def test_each_role_acts_in_its_own_pass(pipeline: Any, role: str) -> None:
     assert same == 0
 
 
+@pytest.mark.parametrize("guidance", [GUIDANCE, 1.0])
+def test_other_shapes_and_no_guidance_equal_feedback_written_out(guidance: float) -> None:
+    dev, size = tiny_flux(), (4, 8)
+    given = inputs(liked=references(11, 12, size=size), disliked=references(13, size=size))
+    params = replace(PARAMS, guidance_scale=guidance)
+    found = ours(dev, given, params, size=size, guidance_scale=2.5)
+    assert apart(found, written_out(dev, 2.5, given, guidance, size=size)) < 1e-5
+    assert apart(found, draw(dev, guidance, size=size, guidance_scale=2.5)) > 1e-3
+
+
+@pytest.mark.parametrize("guidance", [GUIDANCE, 1.0])
+def test_steps_are_known_in_half_precision_too(guidance: float) -> None:
+    """The transformer is told timesteps as they are rounded."""
+    half = tiny_flux()
+    half.transformer.to(torch.bfloat16)
+    given = inputs(
+        null_embeds=NULL.bfloat16(),
+        null_added={"pooled_projections": POOLED.bfloat16()},
+        liked=tuple(replace(r, latents=r.latents.bfloat16()) for r in references(11)),
+        disliked=(),
+        stride=2,
+    )
+    params = replace(PARAMS, guidance_scale=guidance, feedback_end=1.0)
+    with feedback(half.transformer, half.scheduler, params, given):
+        draw(half, guidance, dtype=torch.bfloat16)
+    assert given.cache.use.misses == STEPS / 2  # a pass of the reference for two steps
+
+
 def test_without_guidance_attention_is_pushed_away_from_what_is_disliked(pipeline: Any) -> None:
     off = replace(PARAMS, guidance_scale=1.0)
     found, plain = ours(pipeline, inputs(), off), draw(pipeline, 1.0)
@@ -200,11 +238,15 @@ def test_image_to_image_begins_at_a_later_step() -> None:
     assert apart(ours(pipeline, inputs(), strength=0.5, **more), plain) > 1e-3
 
 
-def test_images_of_a_batch_get_what_is_theirs(pipeline: Any) -> None:
-    shares = [Share(1, PARAMS, inputs(disliked=())), Share(1, PARAMS, inputs(liked=()))]
+@pytest.mark.parametrize("guidance", [GUIDANCE, 1.0])
+def test_images_of_a_batch_get_what_is_theirs(pipeline: Any, guidance: float) -> None:
+    params = replace(PARAMS, guidance_scale=guidance)
+    shares = [Share(1, params, inputs(disliked=())), Share(1, params, inputs(liked=()))]
     with shared_feedback(pipeline.transformer, pipeline.scheduler, shares):
-        found = draw(pipeline)
-    liked, disliked = ours(pipeline, inputs(disliked=())), ours(pipeline, inputs(liked=()))
+        found = draw(pipeline, guidance)
+    liked, disliked = (
+        ours(pipeline, inputs(**{other: ()}), params) for other in ("disliked", "liked")
+    )
     assert apart(found[:1], liked[:1]) < 1e-5
     assert apart(found[1:], disliked[1:]) < 1e-5
     assert apart(liked[1:], disliked[1:]) > 1e-3
@@ -219,9 +261,10 @@ def test_latents_are_packed_as_the_pipeline_does() -> None:
     )
 
 
-def test_references_of_another_size_are_refused(pipeline: Any) -> None:
+@pytest.mark.parametrize("size", [(4, 4), (4, 16)])
+def test_references_of_another_size_are_refused(pipeline: Any, size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="size of the images"):
-        ours(pipeline, inputs(liked=references(11, size=4)))
+        ours(pipeline, inputs(liked=references(11, size=size)))
 
 
 def test_merging_is_refused(pipeline: Any) -> None:

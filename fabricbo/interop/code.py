@@ -54,7 +54,7 @@ strengths = {r.id: STRENGTHS[r.name] for r in (*liked, *disliked) if r.name in S
 
 
 def diffusers_code(recipe: Recipe) -> str:
-    """Return a program that draws a recipe; prompt dropout is left out.
+    """Return a program that draws a recipe.
 
     References are read from the folder `references`, images are written beside it.
     """
@@ -79,7 +79,6 @@ def diffusers_code(recipe: Recipe) -> str:
 
 def _params(params: FabricParams) -> str:
     values = params.to_json()
-    del values["prompt_dropout"]
     return "\n".join(f"    {name}={value!r}," for name, value in values.items())
 
 

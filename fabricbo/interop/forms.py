@@ -6,15 +6,15 @@ from fabricbo.interop.authors import authors_config, authors_yaml
 from fabricbo.interop.code import diffusers_code
 from fabricbo.interop.comfyui import comfyui_form
 from fabricbo.interop.community import community_arguments, community_json
-from fabricbo.interop.recipe import Form, Recipe, checkpoint_of, prompt_and_guidance_notes
+from fabricbo.interop.recipe import Form, Recipe, checkpoint_of
 from fabricbo.interop.study_file import study_form
 from fabricbo.interop.timesteps import Spacing
 from fabricbo.interop.webui import webui_form
 
 
 def diffusers_form(recipe: Recipe) -> Form:
-    """Return a program for diffusers with our feedback, and arguments of its own FABRIC."""
-    notes = [*prompt_and_guidance_notes(recipe), *checkpoint_of(recipe).notes]
+    """Return a program for our sampler, and arguments of diffusers' own FABRIC."""
+    notes = [*checkpoint_of(recipe).notes]
     notes += [f"pipeline.json: {n}" for n in community_arguments(recipe).notes if n not in notes]
     if recipe.spacing is Spacing.SGM:
         notes.append("diffusers has no option for this schedule: the scheduler's own is taken")

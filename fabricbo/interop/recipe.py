@@ -106,15 +106,6 @@ def checkpoint_of(recipe: Recipe) -> Converted[str]:
 
 def common_notes(recipe: Recipe) -> tuple[str, ...]:
     """Name what no other program does."""
-    on = [name for name, off in OPTIONAL.items() if getattr(recipe.params, name) != off]
-    lost = [f"{name} has no counterpart there: it is off" for name in on]
-    if recipe.strengths:
-        lost.append("strengths of references have no counterpart there: all count alike")
-    return (*prompt_and_guidance_notes(recipe), *lost)
-
-
-def prompt_and_guidance_notes(recipe: Recipe) -> tuple[str, ...]:
-    """Name what not even plain diffusers with our `feedback` does."""
     params, notes = recipe.params, []
     if params.prompt_dropout:
         notes.append("prompt_dropout has no counterpart there: the whole prompt counts")
@@ -123,6 +114,10 @@ def prompt_and_guidance_notes(recipe: Recipe) -> tuple[str, ...]:
             f"guidance_scale {params.guidance_scale:g}: fabricbo leaves the unconditional pass "
             "out, other programs mix both"
         )
+    on = [name for name, off in OPTIONAL.items() if getattr(params, name) != off]
+    notes += [f"{name} has no counterpart there: it is off" for name in on]
+    if recipe.strengths:
+        notes.append("strengths of references have no counterpart there: all count alike")
     return tuple(notes)
 
 

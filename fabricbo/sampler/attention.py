@@ -56,15 +56,13 @@ def weighted_attention(
     """Attend to own tokens with weight 1 and to those of references with their feedback weights.
 
     Args:
-        references: any number; `merged` asks for one after the other, and keeps none.
+        references: at least one; `merged` asks for one after the other, and keeps none.
         form: how it is computed; None takes what suits device and size (see `best_form`).
     """
     form = form or best_form(query)
     if form == "merged":
         return _merged(query, key, value, references)
     references = list(references)
-    if not references:
-        return F.scaled_dot_product_attention(query, key, value)
     batch = query.shape[0]
     keys = torch.cat([key, *(r.key.expand(batch, -1, -1, -1) for r in references)], dim=2)
     values = torch.cat([value, *(r.value.expand(batch, -1, -1, -1) for r in references)], dim=2)
@@ -78,9 +76,10 @@ def weighted_attention(
 class Offer:
     """What references offer to the queries of a self-attention."""
 
-    toward: Iterable[ReferenceTokens]
+    toward: Iterable[ReferenceTokens] | None
+    """At least one; None: nothing."""
     away: Iterable[ReferenceTokens] | None = None
-    """Where there is no guidance; None: nothing."""
+    """At least one, where there is no guidance; None: nothing."""
 
 
 def attention_both_ways(
@@ -103,10 +102,13 @@ def attention_both_ways(
         offer: references; with `away` None it is `weighted_attention`.
         form: how it is computed, see `weighted_attention`.
     """
-    mixed = weighted_attention(query, key, value, offer.toward, form)
+    if offer.away is None and offer.toward is not None:
+        return weighted_attention(query, key, value, offer.toward, form)
+    own = mixed = F.scaled_dot_product_attention(query, key, value)
+    if offer.toward is not None:
+        mixed = weighted_attention(query, key, value, offer.toward, form)
     if offer.away is None:
         return mixed
-    own = F.scaled_dot_product_attention(query, key, value)
     return mixed + (own - weighted_attention(query, key, value, offer.away, form))
 
 

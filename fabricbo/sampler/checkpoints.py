@@ -95,7 +95,7 @@ def load_pipeline(checkpoint: Checkpoint) -> Any:
 
     Raises:
         FileNotFoundError: a hub id whose files are neither in the cache nor reachable.
-        ValueError: the checkpoint is no Stable Diffusion text-to-image pipeline, or is damaged, or
+        ValueError: the checkpoint is no known text-to-image pipeline, or is damaged, or
             the LoRA does not fit it.
     """
     device = _best_device() if checkpoint.device == "auto" else checkpoint.device
@@ -146,11 +146,11 @@ def hand_settings(checkpoint: Checkpoint) -> Mapping[str, float]:
     """Return the hand settings that a checkpoint asks for in place of the classic ones.
 
     SDXL: a window in the first half of the denoising steps. FLUX: no guidance besides what its
-    transformer has learnt. No network is loaded; of a hub id that
-    is neither in the cache nor reachable nothing is known.
+    transformer has learnt. No network is loaded; of a hub id that is neither in the cache nor
+    reachable nothing is known.
 
     Raises:
-        ValueError: the checkpoint is no Stable Diffusion text-to-image pipeline, or is damaged.
+        ValueError: the checkpoint is no known text-to-image pipeline, or is damaged.
     """
     if checkpoint.name == "demo":
         return {}

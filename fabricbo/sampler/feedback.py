@@ -98,8 +98,9 @@ def feedback(
             (`pipeline.transformer`), which has only the outermost level.
 
     Raises:
-        ValueError: the network is of another kind, needs added conditions that are not given, or
-            has no self-attention at one of `inputs.levels`.
+        ValueError: the network is of another kind, needs added conditions that are not given, has
+            no self-attention at one of `inputs.levels`, or tokens are to be merged in FLUX. While
+            it is driven: a reference has another size than the images, in FLUX.
     """
     with shared_feedback(unet, scheduler, [Share(None, params, inputs)]):
         yield
@@ -143,8 +144,8 @@ def check_network(network: Network, inputs: FeedbackInputs | None = None) -> Non
     """Check that feedback can be given to a network, and that the inputs hold what it needs.
 
     Raises:
-        ValueError: it is of another kind, needs added conditions that are not given, or has no
-            self-attention at one of the levels.
+        ValueError: it is of another kind, needs added conditions that are not given, has no
+            self-attention at one of the levels, or tokens are to be merged in FLUX.
     """
     check_known(network, None if inputs is None else inputs.null_added)
     if inputs is not None and inputs.merge > 0:

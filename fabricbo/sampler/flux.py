@@ -31,20 +31,6 @@ class Places:
     """They come first where text and image are one sequence."""
     references: Rotation
 
-    def check_size(self, latents: Float[Tensor, "1 channels height width"]) -> None:
-        """Check that a reference has as many tokens as the image.
-
-        Raises:
-            ValueError: it has more or fewer.
-        """
-        height, width = latents.shape[-2:]
-        if height * width != 4 * len(self.references[0]):
-            raise ValueError(
-                "references must have the size of the images in FLUX, where each token has its "
-                f"place; got latents of {height} x {width} for {len(self.references[0])} tokens "
-                "of 2 x 2"
-            )
-
 
 def places_of(network: Any, kwargs: Mapping[str, Any]) -> Places | None:
     """Return the places of what a pass of a FLUX transformer is shown; None for other networks."""
@@ -54,9 +40,27 @@ def places_of(network: Any, kwargs: Mapping[str, Any]) -> Places | None:
     return Places(text, network.pos_embed(shifted(kwargs["img_ids"])))
 
 
+def check_size(
+    places: Float[Tensor, "tokens 3"], latents: Float[Tensor, "1 channels height width"]
+) -> None:
+    """Check that a reference's tokens lie as those that the transformer is shown.
+
+    Raises:
+        ValueError: it has another size, or the transformer is shown another picture, too.
+    """
+    height, width = latents.shape[-2:]
+    expected = coordinates(height, width, places.device)
+    if places.shape != expected.shape or not torch.equal(places.float(), expected):
+        raise ValueError(
+            "references must have the size of the images in FLUX, where each token has its place, "
+            "and the transformer must be shown the image alone (Kontext shows another picture); "
+            f"got latents of {height} x {width} for {len(places)} tokens of 2 x 2"
+        )
+
+
 def shifted(places: Float[Tensor, "tokens 3"]) -> Float[Tensor, "tokens 3"]:
     """Return where the tokens of a reference are: as those of the image, to its right."""
-    number, row, column = places.unbind(-1)
+    number, row, column = places.float().unbind(-1)  # half precision counts to 256 only
     return torch.stack([number, row, column + column.max() + 1], dim=-1)
 
 

@@ -9,9 +9,15 @@ import torch
 from torch import Tensor
 
 from fabricbo.sampler.features import FeatureCache, FeatureKey
-from fabricbo.sampler.flux import Places, places_of
+from fabricbo.sampler.flux import Places, check_size, places_of
 from fabricbo.sampler.inputs import FeedbackInputs, ReferenceLatent, Share
-from fabricbo.sampler.networks import Network, asked, inner_levels, parts_guidance
+from fabricbo.sampler.networks import (
+    Network,
+    asked,
+    inner_levels,
+    is_told_about,
+    parts_guidance,
+)
 from fabricbo.sampler.reference_pass import (
     Pass,
     features_at,
@@ -67,6 +73,7 @@ class FeedbackHook:
         self._shares = shares
         guidance = shares[0].params.guidance_scale
         self._guided = guidance > 1 and getattr(unet.config, "time_cond_proj_dim", None) is None
+        self._is_told_about = is_told_about(unet)
         self._parted = self._guided and parts_guidance(unet)
         self._in_reference_pass = False
         self._timesteps: Tensor | None = None
@@ -91,12 +98,12 @@ class FeedbackHook:
     ) -> None:
         count, timestep = asked(self._unet, args, kwargs)
         is_second = self._count(timestep)
-        if self._parted and self._step < len(self._scheduler.timesteps):
+        if self._is_told_about and self._step < len(self._scheduler.timesteps):
             timestep = self._scheduler.timesteps[self._step]
         if wanted := self._wanted(self._step, self._rows(count, is_second)):
             if places is not None:
                 for reference in (r for one in wanted for r in one.references):
-                    places.check_size(reference.latents)
+                    check_size(kwargs["img_ids"], reference.latents)
             given = wanted[0].inputs
             passing = Pass(self._step, timestep, kwargs, self._guided and not self._parted)
             source = source_of(self._scheduler, self._stride, passing)

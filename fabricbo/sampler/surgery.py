@@ -266,7 +266,7 @@ class _FeedbackProcessor:
                     found = _project(attn, features, patch.rotation)
                     yield ReferenceTokens(found.key, found.value, weight, found.log_sizes)
 
-            offer = Offer(tokens(part.toward), tokens(part.away) if part.away else None)
+            offer = Offer(*(tokens(those) if those else None for those in (part.toward, part.away)))
             form: Form | None = "merged" if patch.lean else None
             if patch.places is not None:
                 return _attend_rotated(attn, (image, text), first, offer, form, temb)

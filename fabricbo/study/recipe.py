@@ -37,7 +37,8 @@ def recipe_of_trial(study: Study, trial: Trial) -> Converted[Recipe]:
     if checkpoint.feedback_levels is not None:
         notes.append(f"feedback acted at U-Net levels {list(checkpoint.feedback_levels)} only")
     if checkpoint.distilled_guidance != CheckpointSettings().distilled_guidance:
-        notes.append(f"FLUX was told a guidance of {checkpoint.distilled_guidance:g}")
+        told, usual = checkpoint.distilled_guidance, CheckpointSettings().distilled_guidance
+        notes.append(f"FLUX was told a guidance of {told:g}: draw.py tells it {usual:g}")
     if checkpoint.merge_tokens > 0:
         notes.append(
             f"{checkpoint.merge_tokens:g} of the tokens of each reference were merged away"
