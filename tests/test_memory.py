@@ -61,7 +61,8 @@ def beyond_plain(sampler: FabricSampler, drawn: Action, seeds: list[int]) -> int
     sampler._encoder(drawn.disliked, *sampler.size)
     kept = sampler.cache.bytes_held
     plain = FabricSampler(sampler.pipeline)
-    return peak(drawn) + kept - peak_bytes(lambda: plain(Action(PARAMS), "a cat", seeds))
+    without = Action(drawn.params)
+    return peak(drawn) + kept - peak_bytes(lambda: plain(without, "a cat", seeds))
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,14 @@ def test_the_bound_is_kept(drawing_only: Any, images: int, factor: float, merge:
     assert images > 1 or max(cold, warm) > least / 4  # the sum is no wild guess
     found, expected = (pixels(one(BOTH, "a cat", seeds)) for one in (sampler, free))
     assert np.abs(found - expected).max() <= 1
+
+
+def test_the_bound_is_kept_without_guidance(drawing_only: Any) -> None:
+    """Attention is pushed away from what is disliked, in the same rows."""
+    off = replace(BOTH, params=replace(PARAMS, guidance_scale=1.0))
+    least = need(feature_sizes(drawing_only.unet, (16, 16)), Batch([(1, 2), (1, 2)]), lean=True)
+    sampler = FabricSampler(drawing_only, SamplerOptions(max_memory=least))
+    assert 0 < max(beyond_plain(sampler, off, [0, 1]) for _ in range(2)) <= least
 
 
 def test_without_a_bound_more_is_held(drawing_only: Any) -> None:

@@ -258,19 +258,22 @@ def _attending(
     """Return what attention to references needs in a layer besides attention to own tokens.
 
     Own queries, keys, values and results are there without feedback, too, for at least as many
-    rows.
+    rows. Without guidance two more results wait for that of attention to disliked references; this
+    is counted for all, since who asks before drawing does not know.
     """
+    waiting = 2 * images * layer.tokens * layer.inner
     own, theirs = layer.tokens, sizes.kept(layer)
     form = "merged" if lean else form_for(sizes.device, sizes.dtype, images)
     everything = own + references * theirs
     # Numbers a token: with a bias in it, a head's channels are padded to a multiple of 8.
     wide = layer.inner + 8 * layer.heads
     if form == "merged":
-        found = 3 * images * own * layer.inner + 4 * theirs * layer.inner
+        found = waiting + 3 * images * own * layer.inner + 4 * theirs * layer.inner
         if sizes.merge:
             found += wide * (2 * images * own + 2 * theirs)
         return sizes.element * found + 4 * _MASS_BYTES * images * own * layer.heads
-    found = 2 * references * theirs * layer.inner + 2 * images * everything * layer.inner
+    found = waiting + 2 * references * theirs * layer.inner
+    found += 2 * images * everything * layer.inner
     found += 2 * images * everything  # the bias
     if form == "widened":
         found += wide * images * (2 * own + 2 * everything)
