@@ -42,8 +42,7 @@ def test_counted_evaluations_are_those_of_the_network(
             )
             sampler(action, "a cat", [1, 2])
             meter.add(action, 2)
-            met = known * (2 if guidance > 1 else 1)
-            assert counted[0] == meter.evaluations + met * beside
+            assert counted[0] == meter.evaluations + 2 * known * beside
     finally:
         hook.remove()
 

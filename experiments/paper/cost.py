@@ -40,5 +40,5 @@ def _reference_passes(action: Action) -> Iterable[tuple[str, int]]:
         weight = feedback_weight(step, params.denoising_steps, params)
         if max(liked_pair(weight, params)) > 0:
             yield from ((reference.id, step) for reference in action.liked)
-        if params.guidance_scale > 1 and max(disliked_pair(weight, params)) > 0:
+        if max(disliked_pair(weight, params)) > 0:
             yield from ((reference.id, step) for reference in action.disliked)
