@@ -51,7 +51,7 @@ images = [Image.open(io.BytesIO(e.encoded_image_string)).convert("RGB").getpixel
 about = {"settings": "a cat" in str(read.Tensors("settings/text_summary"))}
 """,
     "wandb": """
-import struct
+import struct, time
 from PIL import Image
 from wandb.proto import wandb_internal_pb2
 def records(file):  # what `wandb sync` reads: blocks of LevelDB's log format
@@ -72,7 +72,15 @@ def records(file):  # what `wandb sync` reads: blocks of LevelDB's log format
             yield record
 runs = sorted((folder / "wandb").glob("offline-run-*"))
 assert len(runs) == 2, runs
-found = [(run, r) for run in runs for r in records(next(run.glob("*.wandb")))]
+def written(run):  # by a process of wandb's own, which may be behind
+    until = time.monotonic() + 60
+    while True:
+        found = list(records(next(run.glob("*.wandb"))))
+        if any(r.WhichOneof("record_type") == "exit" for r in found):
+            return found
+        assert time.monotonic() < until, "no end was written"
+        time.sleep(0.2)
+found = [(run, r) for run in runs for r in written(run)]
 assert len({r.run.run_id for _, r in found if r.WhichOneof("record_type") == "run"}) == 1
 scalars, images = {}, {}
 for run, record in found:
