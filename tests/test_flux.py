@@ -18,9 +18,10 @@ from fabricbo.sampler.inputs import Share
 from fabricbo.sampler.networks import check_known
 from fabricbo.sampler.noise import fixed_noise
 from tests import flux_oracle
+from tests.test_transformers import STEPS, TOKENS, apart, numbers
 from tests.tiny_transformers import tiny_flux
 
-STEPS, TOKENS, GUIDANCE = 4, 5, 3.0
+GUIDANCE = 3.0
 PARAMS = FabricParams(
     feedback_start=0.0,
     feedback_end=0.75,
@@ -29,10 +30,6 @@ PARAMS = FabricParams(
     guidance_scale=GUIDANCE,
     denoising_steps=STEPS,
 )
-
-
-def numbers(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 NULL = numbers(4, 1, 3, 12)
@@ -96,10 +93,6 @@ def noised(reference: ReferenceLatent) -> Callable[[int, Tensor], Tensor]:
         return torch.lerp(reference.latents, noise, timestep / 1000)
 
     return make
-
-
-def apart(found: np.ndarray, expected: np.ndarray) -> float:
-    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
 
 
 def written_out(

@@ -15,7 +15,6 @@ from fabricbo.sampler.networks import (
     Network,
     asked,
     inner_levels,
-    is_told_about,
     parts_guidance,
 )
 from fabricbo.sampler.reference_pass import (
@@ -73,7 +72,6 @@ class FeedbackHook:
         self._shares = shares
         guidance = shares[0].params.guidance_scale
         self._guided = guidance > 1 and getattr(unet.config, "time_cond_proj_dim", None) is None
-        self._is_told_about = is_told_about(unet)
         self._parted = self._guided and parts_guidance(unet)
         self._in_reference_pass = False
         self._timesteps: Tensor | None = None
@@ -98,7 +96,8 @@ class FeedbackHook:
     ) -> None:
         count, timestep = asked(self._unet, args, kwargs)
         is_second = self._count(timestep)
-        if self._is_told_about and self._step < len(self._scheduler.timesteps):
+        if places is not None and self._step < len(self._scheduler.timesteps):
+            # FLUX is told timesteps in the precision of its latents, so about.
             timestep = self._scheduler.timesteps[self._step]
         if wanted := self._wanted(self._step, self._rows(count, is_second)):
             if places is not None:

@@ -72,11 +72,6 @@ def parts_guidance(network: Network) -> bool:
     return isinstance(network, FluxTransformer2DModel)
 
 
-def is_told_about(network: Network) -> bool:
-    """Tell whether a network is told a timestep in the precision of its latents, so about."""
-    return isinstance(network, FluxTransformer2DModel)
-
-
 def latent_channels(network: Network) -> int:
     """Return how many channels the latents have that a network is shown; FLUX packs 2 x 2."""
     channels: int = network.config.in_channels
