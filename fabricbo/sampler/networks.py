@@ -8,6 +8,7 @@ and text tokens become one sequence after the first blocks.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from diffusers import (
@@ -26,12 +27,44 @@ Network: TypeAlias = (
     UNet2DConditionModel | PixArtTransformer2DModel | SD3Transformer2DModel | FluxTransformer2DModel
 )
 """What predicts the noise."""
-_PROCESSORS: Mapping[type, type | None] = {
-    PixArtTransformer2DModel: None,
-    SD3Transformer2DModel: JointAttnProcessor2_0,
-    FluxTransformer2DModel: FluxAttnProcessor,
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What is particular to the networks of a family."""
+
+    told: str
+    """Name of what they are told of a prompt besides its embedding, if anything."""
+    attentions: tuple[str, ...] = ()
+    """Of transformers: names within a block of those in which image tokens ask image tokens."""
+    processor: type | None = None
+    """What must compute these attentions; None: whatever does."""
+    packing: int = 1
+    """Of how many latents each way a token is made before the network is called."""
+    timestep_unit: float = 1
+    """What they are told as 1 are so many of the scheduler's timesteps."""
+    parts_guidance: bool = False
+    """Whether pipelines have a pass of its own for the unconditional rows, after the other."""
+
+
+_UNET = _Kind(told="text_embeds")
+_TRANSFORMERS: Mapping[type, _Kind] = {
+    # PixArt's second attention is to the text.
+    PixArtTransformer2DModel: _Kind("encoder_attention_mask", ("attn1",)),
+    SD3Transformer2DModel: _Kind("pooled_projections", ("attn", "attn2"), JointAttnProcessor2_0),
+    FluxTransformer2DModel: _Kind(
+        "pooled_projections",
+        ("attn",),
+        FluxAttnProcessor,
+        packing=2,
+        timestep_unit=1000,
+        parts_guidance=True,
+    ),
 }
-"""Transformers, and what their joint attention must be."""
+
+
+def _kind_of(network: Network) -> _Kind:
+    return next((of for kind, of in _TRANSFORMERS.items() if isinstance(network, kind)), _UNET)
 
 
 def network_of(pipeline: Any) -> Any:
@@ -57,44 +90,39 @@ def transformer_blocks(transformer: Network) -> list[Any]:
 
 def transformer_attentions(transformer: Network) -> list[Any]:
     """Return the attentions that image tokens ask image tokens in, in the order of computation."""
-    is_pixart = isinstance(transformer, PixArtTransformer2DModel)
-    names = ("attn1",) if is_pixart else ("attn", "attn2")  # PixArt's second is to the text
     return [
         attention
         for block in transformer_blocks(transformer)
-        for name in names
+        for name in _kind_of(transformer).attentions
         if (attention := getattr(block, name, None)) is not None
     ]
 
 
 def parts_guidance(network: Network) -> bool:
     """Tell whether pipelines have a pass of its own for the unconditional rows, after the other."""
-    return isinstance(network, FluxTransformer2DModel)
+    return _kind_of(network).parts_guidance
 
 
 def latent_channels(network: Network) -> int:
-    """Return how many channels the latents have that a network is shown; FLUX packs 2 x 2."""
+    """Return how many channels the latents have that a network is shown, before any packing."""
     channels: int = network.config.in_channels
-    return channels // 4 if isinstance(network, FluxTransformer2DModel) else channels
+    return channels // size_multiple(network) ** 2
 
 
 def size_multiple(network: Network) -> int:
     """Return of how many latents each side of an image has to be a multiple."""
-    return 2 if isinstance(network, FluxTransformer2DModel) else 1
+    return _kind_of(network).packing
 
 
 def told_besides(network: Network) -> str:
     """Return the name of what a network is told of a prompt besides its embedding, if anything."""
-    if not is_transformer(network):
-        return "text_embeds"
-    is_pixart = isinstance(network, PixArtTransformer2DModel)
-    return "encoder_attention_mask" if is_pixart else "pooled_projections"
+    return _kind_of(network).told
 
 
 def asked(network: Network, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[int, Any]:
-    """Return how many rows a pass of a pipeline has, and the timestep that they share.
+    """Return how many rows a pass of a pipeline has, and the scheduler's timestep that they share.
 
-    FLUX is told it in thousandths, in the precision of the latents: about what the scheduler has.
+    Only about where the network is told it in the precision of the latents (FLUX).
 
     Raises:
         ValueError: it is an extra pass that leaves out layers.
@@ -106,9 +134,8 @@ def asked(network: Network, args: Sequence[Any], kwargs: Mapping[str, Any]) -> t
         return sample.shape[0], args[1] if len(args) > 1 else kwargs["timestep"]
     sample = args[0] if args else kwargs["hidden_states"]
     timestep = kwargs["timestep"].flatten()[0]  # their pipelines repeat it for each row
-    if isinstance(network, FluxTransformer2DModel):
-        timestep = timestep.float() * 1000
-    return sample.shape[0], timestep
+    unit = _kind_of(network).timestep_unit
+    return sample.shape[0], timestep if unit == 1 else timestep.float() * unit
 
 
 def call(network: Network, noised: Tensor, timesteps: Any, given: Mapping[str, Any]) -> None:
@@ -132,7 +159,7 @@ def check_known(network: Any, null_added: Mapping[str, Tensor] | None = None) ->
     """
     if hasattr(network, "down_blocks"):
         _check_unet(network, null_added)
-    elif isinstance(network, tuple(_PROCESSORS)):
+    elif isinstance(network, tuple(_TRANSFORMERS)):
         _check_transformer(network, null_added)
     else:
         raise ValueError(
@@ -153,7 +180,7 @@ def _check_unet(unet: Any, null_added: Mapping[str, Tensor] | None) -> None:
 
 
 def _check_transformer(transformer: Any, null_added: Mapping[str, Tensor] | None) -> None:
-    own = next(of for kind, of in _PROCESSORS.items() if isinstance(transformer, kind))
+    own = _kind_of(transformer).processor
     processors = [attention.processor for attention in transformer_attentions(transformer)]
     if own is not None and any(type(one) is not own for one in processors):
         names = sorted({type(one).__name__ for one in processors})

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from fabricbo.sampler.attention import Form, Offer, ReferenceTokens, attention_both_ways
 from fabricbo.sampler.compiling import is_compiled, left_out
 from fabricbo.sampler.flux import Places, Rotation
-from fabricbo.sampler.joint import heads, joint_attention, single_attention
+from fabricbo.sampler.joint import Asked, heads, joint_attention, single_attention
 from fabricbo.sampler.merging import merge_alike
 from fabricbo.sampler.networks import Network, is_transformer, transformer_attentions
 
@@ -268,9 +268,17 @@ class _FeedbackProcessor:
 
             offer = Offer(*(tokens(those) if those else None for those in (part.toward, part.away)))
             form: Form | None = "merged" if patch.lean else None
-            if patch.places is not None:
-                return _attend_rotated(attn, (image, text), first, offer, form, temb)
-            return _attend(attn, image, text, offer, form)
+            rotation: Rotation | None = None if patch.places is None else temb
+            if joined:
+                return single_attention(_asked(attn, image, rotation), first, offer, form)
+            if text is None:
+                return _attend(attn, image, offer, form)
+            of_text, of_image = (
+                None if rotation is None else (rotation[0][some], rotation[1][some])
+                for some in (slice(text.shape[1]), slice(text.shape[1], None))
+            )
+            asked = _asked(attn, image, of_image)
+            return joint_attention(attn, asked, text, offer, form, of_text)
 
         return _by_rows(hidden_states, encoder_hidden_states, active, original, attend)
 
@@ -334,47 +342,20 @@ def _stacked(found: Sequence[Attended]) -> Attended:
 def _attend(
     attn: Any,
     hidden_states: Float[Tensor, "batch tokens channels"],
-    text: Float[Tensor, "batch text_tokens channels"] | None,
     offer: Offer,
     form: Form | None,
-) -> Attended:
+) -> Float[Tensor, "batch tokens channels"]:
     """Run diffusers' `Attention` with reference tokens; LoRA layers inside it apply to them too."""
-    query = heads(attn, attn.to_q(hidden_states), attn.norm_q)
-    own = _project(attn, hidden_states)
-    if text is not None:
-        return joint_attention(attn, (query, own.key, own.value), text, offer, form)
-    mixed = attention_both_ways(query, own.key, own.value, offer, form)
+    mixed = attention_both_ways(*_asked(attn, hidden_states), offer, form)
     out: Tensor = attn.to_out[0](mixed.transpose(1, 2).flatten(2))
     return attn.to_out[1](out) / attn.rescale_output_factor  # type: ignore[no-any-return]
 
 
-def _attend_rotated(
-    attn: Any,
-    hidden: tuple[Tensor, Tensor | None],
-    text_first: int,
-    offer: Offer,
-    form: Form | None,
-    rotation: Rotation,
-) -> Attended:
-    """Run diffusers' `FluxAttention` with reference tokens.
-
-    Args:
-        attn: the attention.
-        hidden: of the image and the text; of both in one, and None.
-        text_first: how many tokens of the first are text.
-        offer: of references.
-        form: see `weighted_attention`.
-        rotation: of text and image tokens.
-    """
-    image, text = hidden
-    told = 0 if text is None else text.shape[1]
-    own = rotation[0][told:], rotation[1][told:]
-    query = heads(attn, attn.to_q(image), attn.norm_q, own)
-    found = _project(attn, image, own)
-    if text is None:
-        return single_attention((query, found.key, found.value), text_first, offer, form)
-    of_text = rotation[0][:told], rotation[1][:told]
-    return joint_attention(attn, (query, found.key, found.value), text, offer, form, of_text)
+def _asked(attn: Any, hidden_states: Tensor, rotation: Rotation | None = None) -> Asked:
+    """Return queries, keys and values of tokens, rotated by where they are."""
+    own = _project(attn, hidden_states, rotation)
+    query = heads(attn, attn.to_q(hidden_states), attn.norm_q, rotation)
+    return query, own.key, own.value
 
 
 def _project(
