@@ -251,8 +251,8 @@ class _FeedbackProcessor:
             return result
 
         patch = self._patch
-        joined = patch.places is not None and encoder_hidden_states is None
-        first = patch.places.text_tokens if patch.places is not None and joined else 0
+        joined = patch.places if encoder_hidden_states is None else None
+        first = 0 if joined is None else joined.text_tokens
         patch.capture(self._index, hidden_states[:, first:])
         active = self._parts()
         if not active:
@@ -269,7 +269,7 @@ class _FeedbackProcessor:
             offer = Offer(*(tokens(those) if those else None for those in (part.toward, part.away)))
             form: Form | None = "merged" if patch.lean else None
             rotation: Rotation | None = None if patch.places is None else temb
-            if joined:
+            if joined is not None:
                 return single_attention(_asked(attn, image, rotation), first, offer, form)
             if text is None:
                 return _attend(attn, image, offer, form)
