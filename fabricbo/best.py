@@ -44,7 +44,7 @@ def not_known_to_break(
     trials: Sequence[Trial], measures: Sequence[Measure], estimates: Estimates
 ) -> list[Trial]:
     """Do as `feasible` does, but keep trials of which nobody knows what they score."""
-    spreads = _spreads([v for t in trials if (v := expected_scores(t, estimates))])
+    spreads = _spreads([v for t in trials if (v := _expected(t, measures, estimates))])
     missed = {
         trial: math.fsum(
             miss / (spread or 1.0)
@@ -55,6 +55,17 @@ def not_known_to_break(
     least = min(missed.values(), default=0.0)
     close = least + (_JITTER if least and estimates else 0.0)
     return [trial for trial, amount in missed.items() if amount <= close]
+
+
+def _expected(trial: Trial, measures: Sequence[Measure], estimates: Estimates) -> tuple[float, ...]:
+    """Do as `expected_scores` does, but tell what has bounds also where people say what is good.
+
+    What they say, which has none, counts as 0 then.
+    """
+    if trial.index in estimates:
+        return expected_scores(trial, estimates)
+    known = {measure: score.mean for measure, score in trial.by_measure(measures)}
+    return tuple(known.get(measure, 0.0) for measure in measures) if known else ()
 
 
 def broken_bounds(trial: Trial, measures: Sequence[Measure], estimates: Estimates) -> list[str]:
@@ -68,7 +79,7 @@ def broken_bounds(trial: Trial, measures: Sequence[Measure], estimates: Estimate
 
 def _misses(trial: Trial, measures: Sequence[Measure], estimates: Estimates) -> list[float]:
     """Return by how much each measure's bounds are missed, beyond the tolerance; else 0."""
-    values = expected_scores(trial, estimates)
+    values = _expected(trial, measures, estimates)
     if not values:
         return []
     tolerances = _tolerances(trial, measures, estimates)
@@ -166,9 +177,10 @@ def best_unassessed(
 ) -> Trial | None:
     """Return the best by scores; by preferences where trials without a score were judged."""
     judged = {index for one in preferences for index in (one.better, one.worse)}
-    if all(trial.scores for trial in trials if trial.index in judged and _may_be_best(trial)):
+    known = [trial for trial in trials if trial.index in judged and _may_be_best(trial)]
+    if all(trial.scores for trial in known):
         return best(trials, measures, {})
-    return most_preferred(not_known_to_break(trials, measures, {}), preferences)
+    return most_preferred(not_known_to_break(known, measures, {}), preferences)
 
 
 def most_preferred(trials: Sequence[Trial], preferences: Sequence[Preference]) -> Trial | None:

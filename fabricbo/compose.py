@@ -25,7 +25,7 @@ from fabricbo.study import (
 )
 from fabricbo.study.images import images_of
 from fabricbo.study.location import Location, is_study
-from fabricbo.study.measures import study_measures
+from fabricbo.study.measures import only_people_judge, study_measures
 from fabricbo.study.parts import objectives_by_name
 from fabricbo.study.pool import check_pool, most_references, read_pool
 from fabricbo.study.safety import naming_safety, with_safety
@@ -325,7 +325,8 @@ def _check_task(settings: StudySettings, objectives: Mapping[str, Objective]) ->
     measures = study_measures(objectives, settings)
     try:
         judged = settings.rating is not None
-        check_task(settings.proposer, measures if objectives else (), judged=judged)
+        scored = () if only_people_judge(measures) else measures
+        check_task(settings.proposer, scored, judged=judged)
     except ProposerError as error:
         raise SettingsError(f"proposer: {error}") from None
 

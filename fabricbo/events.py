@@ -25,7 +25,8 @@ class About:
     settings: Mapping[str, Any]
     """As in the study file, in JSON's types."""
     measures: tuple[Measure, ...]
-    """What scores are of, the first objective first; none where people judge alone."""
+    """What scores are of, the first objective first; where only people say what is good what has
+    bounds to keep, if anything."""
     planned: int
     """Trials in all."""
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from fabricbo.scores import Score, is_finite
+from fabricbo.scores import Measure, Score, is_finite
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -357,7 +357,7 @@ class Trial:
     seeds: tuple[int, ...]
     status: TrialStatus = TrialStatus.PROPOSED
     score: Score | None = None
-    """Of the first objective."""
+    """Of the first objective; None, too, where nothing but people says what is good."""
     images: tuple[str, ...] = ()
     """Identities of its images in the image store, in the order of the seeds, prompt after
     prompt."""
@@ -366,12 +366,22 @@ class Trial:
     seconds: float | None = None
     """Wall-clock time from proposal to outcome."""
     further: tuple[Score, ...] = ()
-    """Of what else is measured, in the study's order; as many as the study measures, once it has
-    a score."""
+    """Of what else is measured, in the study's order; as many as the study measures, once that is
+    done."""
     attempt: int = 0
     """How often somebody began to draw it. Only the last of them can store an outcome."""
 
     @property
     def scores(self) -> tuple[Score, ...]:
-        """All scores, the first objective's first; none before it is scored."""
+        """All scores, the first objective's first; none without that."""
         return () if self.score is None else (self.score, *self.further)
+
+    def by_measure(self, measures: Sequence[Measure]) -> tuple[tuple[Measure, Score], ...]:
+        """Return what was measured with its measure, also where people say what is good.
+
+        Args:
+            measures: all of the study, in its order.
+        """
+        several = (self.score, *self.further) if self.scores or self.further else ()
+        pairs = zip(measures, several, strict=bool(several))
+        return tuple((measure, score) for measure, score in pairs if score is not None)

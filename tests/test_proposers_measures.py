@@ -252,7 +252,8 @@ def test_drawn_trials_without_judgement_are_pending() -> None:
     assert len(set(actions)) == 4
 
 
-def test_bounds_keep_the_search_where_people_judge() -> None:
+@pytest.mark.parametrize("scored", [True, False], ids=["scored", "bound only"])
+def test_bounds_keep_the_search_where_people_judge(scored: bool) -> None:
     """A person likes guidance of 8, and a bound allows 5 at most."""
 
     def proposed(bound: Measure) -> float:
@@ -263,6 +264,9 @@ def test_bounds_keep_the_search_where_people_judge() -> None:
         liking = [near(trial.action, 8, 0.4) for trial in history.trials]
         said = [Preference(a, b) for a in range(12) for b in range(12) if liking[a] > liking[b]]
         history = replace(history, preferences=tuple(said))
+        if not scored:
+            drawn = {"score": None, "status": TrialStatus.AWAITING_RATING}
+            history = replace(history, trials=tuple(replace(t, **drawn) for t in history.trials))
         known = (replace(history, seed=seed) for seed in range(3))
         return np.mean([SurrogateProposer().propose(h).action.params.guidance_scale for h in known])
 

@@ -57,15 +57,14 @@ def test_it_can_be_asked_for_with_the_bundled_checkpoint() -> None:
     assert with_safety(settings(checkpoint="demo", safety=True)).constraints == (BOUND,)
 
 
-def test_raters_see_what_breaks_the_bound_blurred_and_everything_where_nothing_is_measured() -> (
-    None
-):
+def test_raters_see_what_breaks_the_bound_blurred() -> None:
     assert with_safety(settings(rating={})).rating.blur == "nsfw"
     own = settings(rating={}, objective=["colourfulness", "nsfw"], constraints=["nsfw <= 0.5"])
     assert with_safety(own).rating.blur == "nsfw"
     people = settings(rating={}, objective=())
-    assert with_safety(people).rating.blur is True
-    assert "blurs all images" in (safety_note(people, with_safety(people)) or "")
+    kept = with_safety(people)
+    assert ([one.called for one in kept.objective], kept.rating.blur) == (["nsfw"], "nsfw")
+    assert "keeps nsfw <= 0.1 and blurs what breaks" in (safety_note(people, kept) or "")
     assert with_safety(settings(rating={"blur": False})).rating.blur is False
     for changes in ({"safety": False}, {"checkpoint": "demo"}):
         assert not with_safety(settings(rating={}, **changes)).rating.blur
@@ -75,6 +74,8 @@ def test_objectives_from_python_say_all_that_is_measured() -> None:
     kept = with_safety(settings(rating={}), handed_over=True)
     assert kept.constraints == ()
     assert kept.rating.blur is True
+    given = settings(rating={})
+    assert "blurs all images" in (safety_note(given, with_safety(given, handed_over=True)) or "")
 
 
 @pytest.fixture(scope="module")

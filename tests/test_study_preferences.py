@@ -6,13 +6,14 @@ from PIL import Image
 from fabricbo.assessment import Advice, Assessment, Estimate
 from fabricbo.cli.answers.studies import shown
 from fabricbo.cli.reading import print_study
+from fabricbo.cli.wording import score_texts
 from fabricbo.compose import create_study, resume_study
 from fabricbo.proposers import AxProposer
 from fabricbo.records import Role, TrialStatus
 from fabricbo.report import write_report
 from fabricbo.report.wording import expectation
-from fabricbo.scores import Preference
-from fabricbo.study import Parts, Study, check_settings
+from fabricbo.scores import Measure, Preference, Score
+from fabricbo.study import Parts, SettingsError, Study, check_settings
 from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
 
 
@@ -253,6 +254,147 @@ def test_assessments_of_before_there_were_utilities_are_read() -> None:
     data = {"estimates": {"3": [{"mean": 1.0, "standard_error": 0.5}]}, "advice": None}
     found = Assessment.from_json({**data, "effects": [], "slices": []})
     assert found == Assessment({3: (Estimate(1.0, 0.5),)})
+
+
+# Bounds where nothing but people says what is good
+
+
+def bounded(tmp_path, proposer=None, **settings) -> Study:
+    """People judge; blue, which grows with the liked references, is to stay below 60."""
+    settings = {"constraints": ["blue <= 60"], **settings}
+    return rated(tmp_path, proposer, {"blue": blue}, **settings)
+
+
+def test_what_has_bounds_is_measured_and_the_trial_waits_for_a_person(tmp_path) -> None:
+    study = bounded(tmp_path)
+    assert study.measures == (Measure("preference"), Measure("blue", at_most=60.0))
+    assert study.people_lead
+    drawn = [study.draw() for _ in range(7)]
+    assert {trial.status for trial in drawn} == {TrialStatus.AWAITING_RATING}
+    for trial in drawn:
+        assert (trial.score, trial.scores) == (None, ())
+        assert trial.further == (Score((40.0 * len(trial.action.liked),) * 2),)
+        assert trial.by_measure(study.measures) == ((study.measures[1], trial.further[0]),)
+    study.close()
+    again = Study.open(study.folder)
+    assert (again.trials, again.measures) == (drawn, study.measures)
+    with pytest.raises(ValueError, match="people judge"):
+        bounded(tmp_path / "other").run()
+
+
+def test_the_best_of_what_people_like_keeps_the_bound(tmp_path) -> None:
+    study = bounded(tmp_path, AxProposer(initial_trials=4), trials=6)
+    drawn = [study.draw() for _ in range(7)]
+    breaks = [t for t in drawn if t.further[0].mean > 60]
+    keeps = [t for t in drawn if t.further[0].mean <= 60]
+    assert breaks and len(keeps) > 1
+    study.prefer(breaks[0], *keeps)
+    study.prefer(keeps[1], keeps[0])
+    for _ in range(2):  # before it is assessed, and after
+        assert study.best() == keeps[1]
+        assert study.broken_bounds(breaks[0]) == ["blue <= 60"]
+        assert study.broken_bounds(keeps[0]) == []
+        study.assess()
+    found = study.assessment
+    assert found.estimates == {}
+    assert found.utilities[breaks[0].index].mean > found.utilities[keeps[1].index].mean
+    assert study.draw() is not None
+    assert Study.open(study.folder).best() == keeps[1]
+
+
+def test_where_all_that_was_judged_breaks_the_bound_one_of_them_is_the_best(tmp_path) -> None:
+    study = bounded(tmp_path, AxProposer(initial_trials=4), constraints=["blue <= 30"])
+    drawn = [study.draw() for _ in range(7)]
+    breaks = [trial for trial in drawn if trial.further[0].mean > 30]
+    assert len(breaks) < len(drawn)
+    least = min(trial.further[0].mean for trial in breaks)
+    better, worse, *_ = [trial for trial in breaks if trial.further[0].mean == least]
+    study.prefer(better, worse)
+    for _ in range(2):  # before it is assessed, and after
+        assert study.best() == better
+        study.assess()
+
+
+def test_what_breaks_a_bound_is_said_wherever_trials_are_shown(tmp_path, capsys) -> None:
+    study = bounded(tmp_path, AxProposer(initial_trials=4))
+    drawn = [study.draw() for _ in range(4)]
+    breaking = next(trial for trial in drawn if trial.further[0].mean > 60)
+    keeping = next(trial for trial in drawn if trial.further[0].mean <= 60)
+    study.prefer(breaking, keeping)
+    said = f"{keeping.further[0].mean:.4f}"
+    assert score_texts(keeping, study.measures) == ["awaiting-rating", said]
+    assert score_texts(breaking, study.measures)[1].endswith(" !")
+    assert shown(study).trials[breaking.index].scores == {"blue": breaking.further[0].mean}
+    print_study("rated", tmp_path, as_json=False)
+    assert "blue <= 60" in capsys.readouterr().out
+    for _ in range(2):
+        page = write_report(study).read_text("utf-8")
+        assert "breaks blue &lt;= 60" in page
+        study.assess()
+    assert study.hold_out() is None
+
+
+def test_an_outcome_is_told_by_the_name_of_what_has_bounds(tmp_path) -> None:
+    study = bounded(tmp_path)
+    images = [Image.new("RGB", (4, 4), (number, 0, 0)) for number in range(2)]
+    with pytest.raises(ValueError, match="expected scores of blue, got red"):
+        study.tell(study.ask(), images, {"red": [1.0, 2.0]})
+    study.tell(study.trials[0], images, {"blue": [1.0, 2.0]})
+    study.tell(study.ask(), images, [3.0, 4.0])
+    study.tell(study.ask(), images)
+    assert [trial.further for trial in study.trials] == [
+        (Score((1.0, 2.0)),),
+        (Score((3.0, 4.0)),),
+        (),
+    ]
+    assert {trial.status for trial in study.trials} == {TrialStatus.AWAITING_RATING}
+
+
+def test_the_pool_grows_by_what_people_say_not_by_what_has_bounds(tmp_path) -> None:
+    study = bounded(tmp_path, pool={"grow_liked": 1})
+    first = [study.draw() for _ in range(4)]
+    bluest = max(first, key=lambda trial: trial.further[0].mean)
+    liked = next(trial for trial in first if trial is not bluest)
+    study.prefer(liked, *(trial for trial in first if trial is not liked))
+    study.draw()
+    (joined,) = (r.id for r in study.rounds[1].pool if r not in POOL)
+    assert joined == liked.images[0]
+
+
+def test_what_has_bounds_keeps_its_name_when_opened_with_another(tmp_path) -> None:
+    study = bounded(tmp_path)
+    study.close()
+    parts = Parts(UnitProposer(), ColourSampler(), lambda images, _prompt: blue(images, ""))
+    assert Study.open(study.folder, parts).draw().further
+
+
+def test_no_objective_is_called_as_people_are(tmp_path) -> None:
+    with pytest.raises(ValueError, match="'preference' is what people say"):
+        rated(tmp_path, objective={"preference": blue})
+
+
+def test_people_do_not_start_from_bounds_alone(tmp_path) -> None:
+    earlier = bounded(tmp_path / "earlier")
+    with pytest.raises(ValueError, match="are no judgements"):
+        rated(tmp_path, objective={"blue": blue}, constraints=["blue <= 60"], earlier=earlier)
+
+
+def test_proposers_that_hear_no_one_are_refused_beside_bounds(tmp_path) -> None:
+    (tmp_path / "scored.py").write_text(
+        "def one(images, prompt):\n    return [1.0] * len(images)\n"
+    )
+    asked = {
+        "name": "rated",
+        "prompt": "a cat",
+        "storage": str(tmp_path),
+        "space": {"guidance_scale": [1.0, 5.0]},
+        "rating": {"kind": "pairwise"},
+        "objective": {"name": f"{tmp_path / 'scored.py'}:one"},
+        "constraints": ["one <= 2"],
+    }
+    with pytest.raises(SettingsError, match="optuna-tpe learns from scores only, and here people"):
+        create_study({**asked, "proposer": "optuna-tpe"})
+    assert create_study(asked).people_lead
 
 
 # Starting from an earlier study

@@ -170,10 +170,10 @@ def _draw_all(study: Study) -> Path:
         KeyboardInterrupt: somebody has stopped it.
     """
     with finishing(_tell_stopping) as asked:
-        if study.settings.objective or study.settings.rating is None:
-            _search(study, asked)
-        else:
+        if study.people_lead:
             _work(study, asked)
+        else:
+            _search(study, asked)
     asked.stop()
     if study.heldout is None:
         what = "drawing baseline and best with fresh seeds"

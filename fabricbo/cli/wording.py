@@ -7,7 +7,7 @@ from fabricbo.report.carryover import carry_sentence
 from fabricbo.scores import Measure, Score
 from fabricbo.study import Study
 from fabricbo.study.heldout import Comparison
-from fabricbo.study.measures import PEOPLE
+from fabricbo.study.measures import only_people_judge
 
 
 def score_texts(trial: Trial, measures: Sequence[Measure]) -> list[str]:
@@ -15,14 +15,17 @@ def score_texts(trial: Trial, measures: Sequence[Measure]) -> list[str]:
 
     With several scores their standard errors are left out: eighty columns have to do.
     """
-    if not trial.scores:
-        return [str(trial.status), *("" for _ in measures[1:])]
-    if len(measures) == 1:
-        return [_with_error(trial.scores[0])]
-    return [
-        f"{score.mean:.4f}" + ("" if measure.allows(score.mean) else " !")
-        for measure, score in zip(measures, trial.scores, strict=True)
-    ]
+    known = dict(trial.by_measure(measures))
+    if len(measures) == 1 and known:
+        return [_with_error(known[measures[0]])]
+    first = [] if trial.scores else [str(trial.status)]
+    return first + [_marked(measure, known.get(measure)) for measure in measures[len(first) :]]
+
+
+def _marked(measure: Measure, score: Score | None) -> str:
+    if score is None:
+        return ""
+    return f"{score.mean:.4f}" + ("" if measure.allows(score.mean) else " !")
 
 
 def _with_error(score: Score) -> str:
@@ -45,8 +48,10 @@ def references(action: Action, chosen: Sequence[Reference]) -> str:
 def trial_line(trial: Trial, study: Study) -> str:
     """Say how a trial went, and whether it is the best so far."""
     best, texts = study.best(), score_texts(trial, study.measures)
-    if trial.scores and len(texts) > 1:
-        texts = [f"{m.name} {text}" for m, text in zip(study.measures, texts, strict=True)]
+    if len(texts) > 1:
+        measured = dict(trial.by_measure(study.measures))
+        pairs = zip(study.measures, texts, strict=True)
+        texts = [f"{m.name} {text}" if m in measured else text for m, text in pairs]
     scores = "  ".join(filter(None, texts))
     line = f"trial {trial.index:3d}  round {trial.round}  {trial.source:<8} {scores}"
     if trial.reason is not None:
@@ -57,7 +62,7 @@ def trial_line(trial: Trial, study: Study) -> str:
 def heldout_lines(study: Study) -> list[str]:
     """Say how the best compares with the hand settings on what the search never saw."""
     heldout, best, other = study.heldout, study.best(), study.heldout_prompts
-    if not study.settings.heldout or study.measures[0].name == PEOPLE:
+    if not study.settings.heldout or only_people_judge(study.measures):
         return []
     if heldout is None or best is None:
         return ["no result on fresh seeds yet"]

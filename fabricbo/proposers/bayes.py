@@ -181,8 +181,9 @@ def _explained(found: Assessment, surrogate: Surrogate, told: Told) -> Assessmen
 
 def _warn_of_bounds(history: History) -> None:
     """Say which bounds no trial keeps: the search then goes towards an action that does."""
-    for number, measure in enumerate(history.measures):
-        means = [trial.scores[number].mean for trial in history.trials if trial.scores]
+    known = [dict(trial.by_measure(history.measures)) for trial in history.trials]
+    for measure in history.measures:
+        means = [scores[measure].mean for scores in known if measure in scores]
         if means and not any(map(measure.allows, means)):
             logger.warning("no trial keeps %s yet; looking for one that does", measure.bounds_text)
 

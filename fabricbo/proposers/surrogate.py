@@ -183,12 +183,20 @@ def _fit_to_people(
 def _fit_to_bounds(
     history: History, features: FeatureMap, kernel: Callable[[], ActionKernel], attempts: int
 ) -> tuple[Bounded, ...]:
-    """Fit what has bounds to keep to the scored trials; nothing without both."""
-    kept = [i for i, measure in enumerate(history.measures) if measure.is_constraint]
-    if not kept or not any(trial.scores for trial in history.trials):
+    """Fit what has bounds to keep to the trials in which it was measured; nothing without both."""
+    measured = [trial for trial in history.trials if trial.by_measure(history.measures)]
+    if not measured:
         return ()
-    found = _fit_to_scores(replace(history, earlier=()), features, kernel, attempts)
-    return tuple(Bounded(history.measures[i], found.models[i], found.units[i]) for i in kept)
+    rows = _rows(features, [trial.action for trial in measured])
+    known = [dict(trial.by_measure(history.measures)) for trial in measured]
+    fits = {
+        measure: _fit_measure(
+            measure, rows, [of_one[measure] for of_one in known], kernel, attempts
+        )
+        for measure in history.measures
+        if measure.is_constraint
+    }
+    return tuple(Bounded(measure, fit.model, fit.unit) for measure, fit in fits.items())
 
 
 def _fit_to_scores(
@@ -210,14 +218,13 @@ def _fit_to_scores(
             alone = partial(_fit, kernel=kernel, attempts=attempts)
             shift = _shift(_Study(done, scores, own[:, :-1]), before, alone)
             known_before = [_moved(score, shift) for score in known_before]
-        found = standardised([*scores, *known_before])
-        sign = 1 if measure.direction == "maximize" else -1
-        model, good = _fit(rows, sign * found.outcomes, found.noise, covariance, attempts)
-        models.append(model)
-        units.append(Unit(sign, found.centre, found.scale))
-        known = model.likelihood.noise.detach() if found.noise is None else found.noise[: len(done)]
+        found = _fit_measure(measure, rows, [*scores, *known_before], covariance, attempts)
+        models.append(found.model)
+        units.append(found.unit)
+        known = found.noise
+        known = found.model.likelihood.noise.detach() if known is None else known[: len(done)]
         noise.append(float(known.mean()))
-        fitted = fitted and good
+        fitted = fitted and found.fitted
     return Surrogate(
         tuple(models),
         features,
@@ -227,6 +234,30 @@ def _fit_to_scores(
         fitted,
         transfers=bool(earlier),
     )
+
+
+@dataclass(frozen=True)
+class _OfMeasure:
+    """A measure's model, and what became of its scores."""
+
+    model: SingleTaskGP
+    unit: Unit
+    noise: Tensor | None
+    """Noise variances of the outcomes, `n x 1`; None where it is learnt."""
+    fitted: bool
+
+
+def _fit_measure(
+    measure: Measure,
+    rows: Tensor,
+    scores: Sequence[Score],
+    kernel: Callable[[], Kernel],
+    attempts: int,
+) -> _OfMeasure:
+    found = standardised(scores)
+    sign = 1 if measure.direction == "maximize" else -1
+    model, fitted = _fit(rows, sign * found.outcomes, found.noise, kernel, attempts)
+    return _OfMeasure(model, Unit(sign, found.centre, found.scale), found.noise, fitted)
 
 
 def _rows(features: FeatureMap, actions: Sequence[Action], study: int | None = None) -> Tensor:

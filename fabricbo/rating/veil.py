@@ -23,7 +23,7 @@ def veiled(study: Study, task: Task) -> tuple[bool, ...]:
 
 
 def _breaks(study: Study, trial: Trial, image: str, name: str) -> bool:
-    for measure, score in zip(study.measures, trial.scores, strict=False):
+    for measure, score in trial.by_measure(study.measures):
         if measure.name == name:
             # One value for each image or, of an objective that scores batches, for each batch.
             place = trial.images.index(image) * len(score.values) // len(trial.images)

@@ -36,7 +36,7 @@ def read(study: Study) -> Known:
     broken = {
         trial.index: broken_bounds(trial, study.measures, assessment.estimates)
         for trial in trials
-        if trial.scores
+        if trial.by_measure(study.measures)
     }
     return Known(
         study=study,

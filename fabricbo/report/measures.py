@@ -37,21 +37,19 @@ class MeasureRow:
 
 def score_lines(trial: Trial, measures: Sequence[Measure]) -> list[ScoreLine]:
     """Return a trial's scores, the first objective's first; none before it is scored."""
-    if not trial.scores:
-        return []
     named = len(measures) > 1
     return [
         ScoreLine(measure.name if named else "", score_text(score), not measure.allows(score.mean))
-        for measure, score in zip(measures, trial.scores, strict=True)
+        for measure, score in trial.by_measure(measures)
     ]
 
 
 def broken_texts(known: Known, trial: Trial) -> list[str]:
     """Say which bounds a scored trial breaks: by its images, by what is expected, or by both."""
-    if not trial.scores:
+    pairs = trial.by_measure(known.study.measures)
+    if not pairs:
         return []
     expected = known.broken.get(trial.index, [])
-    pairs = zip(known.study.measures, trial.scores, strict=True)
     found = [measure.bounds_text for measure, score in pairs if not measure.allows(score.mean)]
     both = [f"breaks {bound}" for bound in found if bound in expected]
     here = [f"breaks {b} here, but is expected to keep it" for b in found if b not in expected]
@@ -61,7 +59,7 @@ def broken_texts(known: Known, trial: Trial) -> list[str]:
 
 def unkept(known: Known) -> str | None:
     """Name the bounds that no trial keeps; None where some trial keeps all of them."""
-    scored = [trial for trial in known.trials if trial.scores]
+    scored = [trial for trial in known.trials if trial.by_measure(known.study.measures)]
     if not scored or len(known.broken) < len(scored):
         return None
     first, *others = known.broken.values()

@@ -39,11 +39,16 @@ def bounds_by_name(constraints: Sequence[str]) -> dict[str, Bounds]:
     return found
 
 
-def check_bounded(bounds: Mapping[str, Bounds], names: Sequence[str]) -> None:
+def check_bounded(bounds: Mapping[str, Bounds], names: Sequence[str], *, judged: bool) -> None:
     """Check that what is bounded is measured, and that something is left to optimize.
 
+    Args:
+        bounds: by what they are on.
+        names: of the objectives.
+        judged: whether people say what is good, so that all of these may be bounded.
+
     Raises:
-        ValueError: a bound on what is not there, or on all there is.
+        ValueError: a bound on what is not there, or on all there is where nobody judges.
     """
     for name in bounds:
         if name not in names:
@@ -51,7 +56,7 @@ def check_bounded(bounds: Mapping[str, Bounds], names: Sequence[str]) -> None:
                 f"constraint on {name!r}, which is no objective of this study; there: "
                 f"{', '.join(names) or 'none'}"
             )
-    if bounds and set(bounds) == set(names):
+    if bounds and set(bounds) == set(names) and not judged:
         raise ValueError("every objective is bounded, so nothing is left to optimize")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fabricbo.records import Trial
 from fabricbo.scores import Measure
-from fabricbo.study.measures import PEOPLE
+from fabricbo.study.measures import only_people_judge
 
 if TYPE_CHECKING:
     from fabricbo.study.study import Study
@@ -34,14 +34,14 @@ def comparable_trials(earlier: "Study", measures: Sequence[Measure]) -> tuple[Tr
 
 def _check_measures(earlier: "Study", measures: Sequence[Measure]) -> None:
     theirs, ours = ({(m.name, m.direction) for m in some} for some in (earlier.measures, measures))
-    if theirs == ours:
-        return
-    if tuple(measures) == (Measure(PEOPLE),):
+    if only_people_judge(measures):
         raise ValueError(
             f"start_from: people judge this study, and the scores of {earlier.folder} "
             f"({_said(earlier.measures)}) are no judgements; leave start_from out, or name an "
-            "objective"
+            "objective to optimize"
         )
+    if theirs == ours:
+        return
     raise ValueError(
         f"start_from: the study in {earlier.folder} measures {_said(earlier.measures)}, this one "
         f"{_said(measures)}; names and directions must be the same (a label names an objective)"

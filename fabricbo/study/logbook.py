@@ -28,7 +28,7 @@ from fabricbo.records import Trial, TrialStatus
 from fabricbo.study.channel import Channel
 from fabricbo.study.heldout import Heldout
 from fabricbo.study.images import ImageStore
-from fabricbo.study.measures import PEOPLE
+from fabricbo.study.measures import measured
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -107,7 +107,7 @@ class Logbook:
             id=sha256(f"{settings.name} {created}".encode()).hexdigest()[:16],
             folder=study.folder.absolute(),
             settings=settings.model_dump(mode="json"),
-            measures=tuple(one for one in study.measures if one.name != PEOPLE),
+            measures=measured(study.measures),
             planned=study.planned_trials,
         )
 

@@ -11,7 +11,7 @@ from fabricbo.study.parts import Parts
 from fabricbo.study.settings import StudySettings
 
 PEOPLE = "preference"
-"""Name of the first objective where people judge."""
+"""Name of the first objective where nothing but people says what is good."""
 
 
 def study_measures(
@@ -19,21 +19,36 @@ def study_measures(
 ) -> tuple[Measure, ...]:
     """Return what is measured: objectives in their order, then what has bounds to keep.
 
+    Where people judge, all of them may be bounded; then what people prefer comes first.
+
     Raises:
-        ValueError: nothing judges the images, a bound on what is not measured, or bounds on all.
+        ValueError: nothing judges the images, a bound on what is not measured, bounds on all, or
+            an objective of the name that stands for people.
     """
     if not objectives and settings.rating is None:
         raise ValueError("objective: is required where people do not judge (rating)")
+    if PEOPLE in objectives:
+        raise ValueError(f"objective: {PEOPLE!r} is what people say; give it another label")
     bounds = bounds_by_name(settings.constraints)
-    check_bounded(bounds, list(objectives))
-    if not objectives:
-        return (Measure(PEOPLE),)
+    check_bounded(bounds, list(objectives), judged=settings.rating is not None)
+    people = (Measure(PEOPLE),) if set(bounds) == set(objectives) else ()
     points = {one.called: one.reference_point for one in settings.objective}
     ordered = sorted(objectives, key=lambda name: name in bounds)
-    return tuple(
+    measured = (
         _measure(name, objectives[name], bounds.get(name, Bounds()), points.get(name))
         for name in ordered
     )
+    return (*people, *measured)
+
+
+def only_people_judge(measures: Sequence[Measure]) -> bool:
+    """Tell whether nothing but people says what is good; bounds may be measured all the same."""
+    return measures[0].name == PEOPLE
+
+
+def measured(measures: Sequence[Measure]) -> tuple[Measure, ...]:
+    """Return what objectives measure, without what people say."""
+    return tuple(measures[1:] if only_people_judge(measures) else measures)
 
 
 def parts_for(measures: Sequence[Measure], settings: StudySettings, parts: Parts) -> Parts:
@@ -46,16 +61,15 @@ def parts_for(measures: Sequence[Measure], settings: StudySettings, parts: Parts
         ValueError: they are not what the study measures, so that no trial could be scored.
     """
     now = {name: declaration(one).direction for name, one in parts.objectives.items()}
-    known = {measure.name: measure.direction for measure in measures}
+    known = {measure.name: measure.direction for measure in measured(measures)}
     if now == known or (not now and settings.rating is not None):
         return parts
-    judged = settings.rating is not None and tuple(measures) == (Measure(PEOPLE),)
-    if len(now) == len(known) == 1 and [*now.values()] == [*known.values()] and not judged:
-        (objective,) = parts.objectives.values()
-        return replace(parts, objective={measures[0].name: objective})
+    if len(now) == len(known) == 1 and [*now.values()] == [*known.values()]:
+        (objective,), (name,) = parts.objectives.values(), known
+        return replace(parts, objective={name: objective})
     raise ValueError(
         f"objective: this study is scored by {_said(known)}, got {_said(now)}"
-        if not judged
+        if known
         else f"objective: people judge this study, and nothing scores it; got {_said(now)}"
     )
 

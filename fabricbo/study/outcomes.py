@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from fabricbo.scores import Measure, Score, is_finite
+from fabricbo.study.measures import measured
 from fabricbo.study.over_prompts import score_over_prompts
 from fabricbo.study.settings import StudySettings
 
@@ -13,8 +14,8 @@ images wait for a person."""
 
 def read_outcome(
     given: Outcome, measures: Sequence[Measure], settings: StudySettings, images: int
-) -> list[Score]:
-    """Return one score a measure, or none where none was given.
+) -> list[Score | None]:
+    """Return one score a measure, None of what people say; nothing where nothing was given.
 
     Raises:
         ValueError: not as many values as images, one that is not finite, or not all that is
@@ -22,11 +23,13 @@ def read_outcome(
     """
     if given is None:
         return []
-    by_name = given if isinstance(given, Mapping) else {measures[0].name: given}
-    names = [measure.name for measure in measures]
+    expected = measured(measures) or measures
+    names = [measure.name for measure in expected]
+    by_name = given if isinstance(given, Mapping) else {names[0]: given}
     if set(by_name) != set(names):
         raise ValueError(f"expected scores of {', '.join(names)}, got {', '.join(by_name)}")
-    return [_score(by_name[one.name], one, settings, images) for one in measures]
+    scores = [_score(by_name[one.name], one, settings, images) for one in expected]
+    return [*scores] if len(scores) == len(measures) else [None, *scores]
 
 
 def check_seconds(seconds: float | None) -> None:

@@ -92,8 +92,7 @@ def _ends(ranked: Sequence[str], liked: int, disliked: int) -> Growth:
 
 
 def _keeps(trial: Trial, measures: Sequence[Measure]) -> bool:
-    pairs = zip(measures, trial.scores, strict=False)
-    return all(measure.allows(score.mean) for measure, score in pairs)
+    return all(measure.allows(score.mean) for measure, score in trial.by_measure(measures))
 
 
 def growth_by_votes(

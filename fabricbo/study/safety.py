@@ -2,7 +2,7 @@
 
 The bundled checkpoint draws objects only; nobody knows what another one draws. So images are
 measured by the objective `nsfw`, with a bound to keep, and raters see what breaks it blurred; all
-of it where nothing can be measured.
+of it where objectives are handed over, which say all that is measured.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,7 +38,8 @@ def with_safety(settings: StudySettings, handed_over: bool = False) -> StudySett
         return settings
     found: dict[str, Any] = {"safety": True}
     measured = [*settings.objective]
-    if measured and not handed_over and all(OBJECTIVE not in (m.name, m.called) for m in measured):
+    judges = measured or settings.rating is not None
+    if judges and not handed_over and all(OBJECTIVE not in (m.name, m.called) for m in measured):
         found["objective"] = (*measured, ObjectiveSettings(name=OBJECTIVE))
         found["constraints"] = (*settings.constraints, BOUND)
     settings = settings.model_copy(update=found)

@@ -247,7 +247,7 @@ class StudySettings(CheckedSettings):
     bounded, not optimized."""
     safety: bool | None = None
     """Whether `nsfw <= 0.1` is a bound to keep, and raters see what breaks it blurred (everything,
-    where nothing is measured); None: where another checkpoint draws than the bundled one."""
+    where objectives are handed over); None: where another checkpoint draws than the bundled one."""
     rating: RatingSettings | None = None
     """How people judge; None: they do not."""
     spend: Literal["trials", "seconds"] | None = None
@@ -327,7 +327,7 @@ class StudySettings(CheckedSettings):
             raise ValueError("heldout must be above 0 where something is to be reported at the end")
         bounds = bounds_by_name(self.constraints)
         if names:
-            check_bounded(bounds, names)
+            check_bounded(bounds, names, judged=self.rating is not None)
         blur = False if self.rating is None else self.rating.blur
         if isinstance(blur, str) and blur not in bounds:
             raise ValueError(

@@ -135,7 +135,7 @@ def read_status(study: "Study", now: datetime | None = None) -> StudyStatus:
     left = study.planned_trials - sum(not trial.status.is_pending for trial in trials)
     # In Python some trials may be told while others wait: nobody need hold the lock for that.
     done = not left and heldout is not False
-    if questions is not None and not study.settings.objective:
+    if questions is not None and study.people_lead:
         done = questions.answered >= questions.planned or study.ballots.state == "stopped"
     since = None if driver is None else driver.since
     return StudyStatus(
@@ -232,5 +232,4 @@ def _heldout(study: "Study") -> bool | None:
     """Whether best and hand settings were compared; None where there is nothing to compare."""
     if not study.settings.heldout or study.baseline is None or study.best() is None:
         return None
-    judged = study.settings.rating is not None and not study.settings.objective
-    return None if judged else study.heldout is not None
+    return None if study.people_lead else study.heldout is not None

@@ -34,7 +34,7 @@ from fabricbo.study.judging import (
 )
 from fabricbo.study.location import Location, is_study
 from fabricbo.study.logbook import Logbook
-from fabricbo.study.measures import parts_for, study_measures
+from fabricbo.study.measures import only_people_judge, parts_for, study_measures
 from fabricbo.study.next_round import next_round
 from fabricbo.study.origin import origins
 from fabricbo.study.outcomes import Outcome, check_seconds, read_outcome
@@ -218,6 +218,13 @@ class Study:
         return next((t for t in self.trials if t.index == 0 and t.score is not None), None)
 
     @property
+    def people_lead(self) -> bool:
+        """Whether raters' answers are what it waits for: people judge, and no score is sought."""
+        settings = self.settings
+        scored = settings.objective and not only_people_judge(self.measures)
+        return settings.rating is not None and not scored
+
+    @property
     def assessment(self) -> Assessment:
         """What the proposer makes of all trials and judgements; empty where it is out of date.
 
@@ -311,7 +318,7 @@ class Study:
         trials, current = self.trials, self.rounds[-1]
         here = [trial for trial in trials if trial.round == current.index]
         if len(here) >= self.planned_in(current):
-            scored = bool(self._needed_parts().objectives)
+            scored = bool(self._needed_parts().objectives) and not only_people_judge(self.measures)
             current = next_round(self, current, here, scored=scored)
             self._store.open_round(current)
         proposal = self._needed_parts().proposer.propose(self.history)
@@ -467,7 +474,7 @@ class Study:
             StudyInUseError: another process draws for it.
             ValueError: no objective scores; people judge.
         """
-        if not self._needed_parts().objectives:
+        if not self._needed_parts().objectives or only_people_judge(self.measures):
             raise ValueError("people judge this study: use draw() and prefer()")
         failures = FailuresInARow(self.folder)
         with self.driving():

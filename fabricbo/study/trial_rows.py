@@ -113,13 +113,16 @@ class TrialRows:
             self._known[row["index"]] = _trial(row, references, self._scores(row))
         self._seen = newest
 
-    def _scores(self, row: Any) -> tuple[Score, ...]:
-        """Return a row's scores, one a measure; none before it is scored."""
-        if row["values"] is None:
+    def _scores(self, row: Any) -> tuple[Score | None, ...]:
+        """Return a row's scores, one a measure, None of what people say; none before that."""
+        if row["values"] is None and row["further"] is None:
             return ()
         pairs = zip([row["values"], *(row["further"] or ())], self._measures, strict=True)
         prompts = len(self._settings.prompts)
-        return tuple(score_over_prompts(v, prompts, self._settings, m) for v, m in pairs)
+        return tuple(
+            None if v is None else score_over_prompts(v, prompts, self._settings, m)
+            for v, m in pairs
+        )
 
     def events(self) -> list[TrialEvent]:
         """Return all that became of trials, in order."""
@@ -209,26 +212,26 @@ class TrialRows:
     def finish(
         self,
         trial: Trial,
-        scores: Sequence[Score],
+        scores: Sequence[Score | None],
         images: Sequence[str],
         seconds: float | None,
         environment: Environment | None = None,
     ) -> None:
         """Store the outcome of a trial whose images are already kept.
 
-        Without scores it waits for a person's judgement.
+        Without a first score it waits for a person's judgement.
 
         Raises:
             TrialStateError: it is over, or somebody else has claimed it.
         """
-        values = [list(score.values) for score in scores]
+        values = [None if score is None else list(score.values) for score in scores]
         columns = {
             "values": values[0] if values else None,
             "further": values[1:] or None,
             "images": list(images),
             "seconds": seconds,
         }
-        status = TrialStatus.DONE if values else TrialStatus.AWAITING_RATING
+        status = TrialStatus.DONE if values and values[0] else TrialStatus.AWAITING_RATING
         self._change(_Change(trial, status, columns, environment=environment))
 
     def lose(
@@ -319,7 +322,7 @@ def _event(row: Any) -> TrialEvent:
     return TrialEvent(status=TrialStatus(row["status"]), created=created, **about)
 
 
-def _trial(row: Any, references: Sequence[Reference], scores: tuple[Score, ...]) -> Trial:
+def _trial(row: Any, references: Sequence[Reference], scores: tuple[Score | None, ...]) -> Trial:
     return Trial(
         index=row["index"],
         round=row["round"],
@@ -331,6 +334,6 @@ def _trial(row: Any, references: Sequence[Reference], scores: tuple[Score, ...])
         images=tuple(row["images"] or ()),
         reason=row["reason"],
         seconds=row["seconds"],
-        further=scores[1:],
+        further=tuple(score for score in scores[1:] if score is not None),
         attempt=row["attempt"],
     )

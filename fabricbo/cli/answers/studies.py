@@ -239,7 +239,6 @@ def _all_compared(several: Sequence[Comparison]) -> tuple[Compared, ...]:
 
 def _trial(trial: Trial, measures: Sequence[Measure]) -> TrialTold:
     score = trial.score
-    by_name = zip(measures, trial.scores, strict=bool(trial.scores))
     return TrialTold(
         trial=trial.index,
         round=trial.round,
@@ -248,7 +247,7 @@ def _trial(trial: Trial, measures: Sequence[Measure]) -> TrialTold:
         score=None if score is None else score.mean,
         standard_error=None if score is None else score.standard_error,
         values=None if score is None else score.values,
-        scores={measure.name: one.mean for measure, one in by_name},
+        scores={measure.name: one.mean for measure, one in trial.by_measure(measures)},
         reason=trial.reason,
         seconds=trial.seconds,
         seeds=trial.seeds,
