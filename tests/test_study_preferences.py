@@ -307,11 +307,10 @@ def test_where_all_that_was_judged_breaks_the_bound_one_of_them_is_the_best(tmp_
     drawn = [study.draw() for _ in range(7)]
     breaks = [trial for trial in drawn if trial.further[0].mean > 30]
     assert len(breaks) < len(drawn)
-    least = min(trial.further[0].mean for trial in breaks)
-    better, worse, *_ = [trial for trial in breaks if trial.further[0].mean == least]
-    study.prefer(better, worse)
+    least, *others = sorted(breaks, key=lambda trial: trial.further[0].mean)
+    study.prefer(others[-1], least)
     for _ in range(2):  # before it is assessed, and after
-        assert study.best() == better
+        assert study.best() == least
         study.assess()
 
 
