@@ -44,11 +44,12 @@ def not_known_to_break(
     trials: Sequence[Trial], measures: Sequence[Measure], estimates: Estimates
 ) -> list[Trial]:
     """Do as `feasible` does, but keep trials of which nobody knows what they score."""
-    spreads = _spreads([v for t in trials if (v := _expected(t, measures, estimates))])
+    known = [_expected(trial, measures, estimates) for trial in trials]
+    spreads = {m: _spread([values[m] for values in known if m in values]) for m in measures}
     missed = {
         trial: math.fsum(
-            miss / (spread or 1.0)
-            for miss, spread in zip(_misses(trial, measures, estimates), spreads, strict=False)
+            miss / (spreads[measure] or 1.0)
+            for measure, miss in _misses(trial, measures, estimates).items()
         )
         for trial in trials
     }
@@ -57,15 +58,13 @@ def not_known_to_break(
     return [trial for trial, amount in missed.items() if amount <= close]
 
 
-def _expected(trial: Trial, measures: Sequence[Measure], estimates: Estimates) -> tuple[float, ...]:
-    """Do as `expected_scores` does, but tell what has bounds also where people say what is good.
-
-    What they say, which has none, counts as 0 then.
-    """
+def _expected(
+    trial: Trial, measures: Sequence[Measure], estimates: Estimates
+) -> dict[Measure, float]:
+    """Do as `expected_scores` does by measure, also for what is measured where people decide."""
     if trial.index in estimates:
-        return expected_scores(trial, estimates)
-    known = {measure: score.mean for measure, score in trial.by_measure(measures)}
-    return tuple(known.get(measure, 0.0) for measure in measures) if known else ()
+        return dict(zip(measures, expected_scores(trial, estimates), strict=True))
+    return {measure: score.mean for measure, score in trial.by_measure(measures)}
 
 
 def broken_bounds(trial: Trial, measures: Sequence[Measure], estimates: Estimates) -> list[str]:
@@ -73,18 +72,20 @@ def broken_bounds(trial: Trial, measures: Sequence[Measure], estimates: Estimate
 
     None of a trial of which nobody knows what it scores.
     """
-    misses = _misses(trial, measures, estimates)
-    return [measure.bounds_text for measure, miss in zip(measures, misses, strict=False) if miss]
+    return [measure.bounds_text for measure in _misses(trial, measures, estimates)]
 
 
-def _misses(trial: Trial, measures: Sequence[Measure], estimates: Estimates) -> list[float]:
-    """Return by how much each measure's bounds are missed, beyond the tolerance; else 0."""
+def _misses(
+    trial: Trial, measures: Sequence[Measure], estimates: Estimates
+) -> dict[Measure, float]:
+    """Return by how much bounds are missed, where that is more than the tolerance."""
     values = _expected(trial, measures, estimates)
-    if not values:
-        return []
-    tolerances = _tolerances(trial, measures, estimates)
-    misses = (measure.missed_by(value) for measure, value in zip(measures, values, strict=True))
-    return [miss if miss > slack else 0.0 for miss, slack in zip(misses, tolerances, strict=True)]
+    tolerances = zip(measures, _tolerances(trial, measures, estimates), strict=True)
+    return {
+        measure: miss
+        for measure, slack in tolerances
+        if measure in values and (miss := measure.missed_by(values[measure])) > slack
+    }
 
 
 def _tolerances(trial: Trial, measures: Sequence[Measure], estimates: Estimates) -> list[float]:
@@ -109,12 +110,15 @@ def _tolerances(trial: Trial, measures: Sequence[Measure], estimates: Estimates)
 
 def _spreads(rows: Sequence[Sequence[float]]) -> list[float]:
     """Return the standard deviation of each column; nothing without rows."""
-    columns = list(zip(*rows, strict=True))
-    means = [math.fsum(value / len(column) for value in column) for column in columns]
-    return [
-        math.hypot(*(value - mean for value in column)) / math.sqrt(len(column))
-        for column, mean in zip(columns, means, strict=True)
-    ]
+    return [_spread(column) for column in zip(*rows, strict=True)]
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Return the standard deviation; 0 of nothing."""
+    if not values:
+        return 0.0
+    mean = math.fsum(value / len(values) for value in values)
+    return math.hypot(*(value - mean for value in values)) / math.sqrt(len(values))
 
 
 def pareto(

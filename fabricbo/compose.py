@@ -25,7 +25,7 @@ from fabricbo.study import (
 )
 from fabricbo.study.images import images_of
 from fabricbo.study.location import Location, is_study
-from fabricbo.study.measures import only_people_judge, study_measures
+from fabricbo.study.measures import people_decide, study_measures
 from fabricbo.study.parts import objectives_by_name
 from fabricbo.study.pool import check_pool, most_references, read_pool
 from fabricbo.study.safety import naming_safety, with_safety
@@ -325,7 +325,7 @@ def _check_task(settings: StudySettings, objectives: Mapping[str, Objective]) ->
     measures = study_measures(objectives, settings)
     try:
         judged = settings.rating is not None
-        scored = () if only_people_judge(measures) else measures
+        scored = () if people_decide(measures) else measures
         check_task(settings.proposer, scored, judged=judged)
     except ProposerError as error:
         raise SettingsError(f"proposer: {error}") from None
@@ -432,8 +432,12 @@ def analyse(study: Study) -> list[Analysed]:
     """Have Ax analyse a study; this imports Ax and takes seconds to a minute.
 
     Raises:
-        SettingsError: no trial has a score, so there is nothing to analyse.
+        SettingsError: no trial has a score, or none ever will, so there is nothing to analyse.
     """
+    if people_decide(study.measures):
+        raise SettingsError(
+            "nothing but people says what is good in this study, so there is no score to analyse"
+        )
     if study.baseline is None and not any(trial.scores for trial in study.trials):
         raise SettingsError(
             "no trial has a score yet, so there is nothing to analyse; draw some: `fabricbo resume "

@@ -379,9 +379,12 @@ class Trial:
     def by_measure(self, measures: Sequence[Measure]) -> tuple[tuple[Measure, Score], ...]:
         """Return what was measured with its measure, also where people say what is good.
 
+        Nothing of a trial that was lost after it was measured.
+
         Args:
             measures: all of the study, in its order.
         """
-        several = (self.score, *self.further) if self.scores or self.further else ()
+        known = (self.scores or self.further) and not self.status.is_lost
+        several = (self.score, *self.further) if known else ()
         pairs = zip(measures, several, strict=bool(several))
         return tuple((measure, score) for measure, score in pairs if score is not None)

@@ -240,9 +240,10 @@ def test_growth_takes_what_people_liked(tmp_path) -> None:
     study = rated(tmp_path)
     trials = [study.draw() for _ in range(3)]
     a, b, c = images = [trial.images[0] for trial in trials]
-    found = growth_by_votes(images, {a: 2, b: -1, c: 1}, 1, 2)
+    found = growth_by_votes(images, (), {a: 2, b: -1, c: 1}, 1, 2)
     assert (found.liked, found.disliked) == ((a,), (b,))
-    assert growth_by_votes(images, {}, 2, 2).liked == ()
+    assert growth_by_votes(images, (), {}, 2, 2).liked == ()
+    assert growth_by_votes(images, {a}, {a: 2, b: -1, c: 1}, 1, 2).liked == (c,)
 
 
 # The worker

@@ -111,9 +111,9 @@ def test_images_of_trials_that_keep_the_bounds_come_first() -> None:
 def test_where_nobody_voted_preferences_choose() -> None:
     trials = [trial(i, (), images) for i, images in enumerate(("ab", "cd", "ef", "gh", "ij"))]
     said = [Preference(1, 0), Preference(1, 2), Preference(0, 2), Preference(3, 4, tie=True)]
-    assert growth_by_preferences(trials, said, 2, 2) == Growth(("c",), ("e",))
-    assert growth_by_preferences(trials, said, 0, 1) == Growth((), ("e",))
-    assert growth_by_preferences(trials, [], 2, 2) == Growth((), ())
+    assert growth_by_preferences(trials, (Measure("x"),), said, 2, 2) == Growth(("c",), ("e",))
+    assert growth_by_preferences(trials, (Measure("x"),), said, 0, 1) == Growth((), ("e",))
+    assert growth_by_preferences(trials, (Measure("x"),), [], 2, 2) == Growth((), ())
 
 
 @given(

@@ -7,11 +7,11 @@ from fabricbo.assessment import Advice, Assessment, Estimate
 from fabricbo.cli.answers.studies import shown
 from fabricbo.cli.reading import print_study
 from fabricbo.cli.wording import score_texts
-from fabricbo.compose import create_study, resume_study
+from fabricbo.compose import analyse, create_study, resume_study
 from fabricbo.proposers import AxProposer
 from fabricbo.records import Role, TrialStatus
 from fabricbo.report import write_report
-from fabricbo.report.wording import expectation
+from fabricbo.report.wording import expectation, headline
 from fabricbo.scores import Measure, Preference, Score
 from fabricbo.study import Parts, SettingsError, Study, check_settings
 from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
@@ -352,12 +352,54 @@ def test_an_outcome_is_told_by_the_name_of_what_has_bounds(tmp_path) -> None:
 def test_the_pool_grows_by_what_people_say_not_by_what_has_bounds(tmp_path) -> None:
     study = bounded(tmp_path, pool={"grow_liked": 1})
     first = [study.draw() for _ in range(4)]
-    bluest = max(first, key=lambda trial: trial.further[0].mean)
-    liked = next(trial for trial in first if trial is not bluest)
-    study.prefer(liked, *(trial for trial in first if trial is not liked))
+    breaking = next(trial for trial in first if trial.further[0].mean > 60)
+    liked = [trial for trial in first if trial.further[0].mean <= 60][-1]
+    others = [trial for trial in first if trial not in (breaking, liked)]
+    study.prefer(liked, *others)
+    study.prefer(breaking, liked, *others)
     study.draw()
     (joined,) = (r.id for r in study.rounds[1].pool if r not in POOL)
     assert joined == liked.images[0]
+
+
+def test_what_was_judged_and_kept_no_bound_is_said_to_be_so(tmp_path, capsys) -> None:
+    study = bounded(tmp_path, constraints=["blue <= 30"])
+    drawn = [study.draw() for _ in range(7)]
+    keeping = next(trial for trial in drawn if trial.further[0].mean <= 30)
+    one, other, *_ = [trial for trial in drawn if trial.further[0].mean > 30]
+    study.prefer(one, other)
+    print_study("rated", tmp_path, as_json=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no trial that people judged keeps all bounds; the best misses blue <= 30" in said
+    assert "No trial that people judged keeps all" in write_report(study).read_text("utf-8")
+    study.prefer(one, keeping)
+    assert headline(study).startswith(f"Trial {keeping.index} is preferred of what keeps all")
+    assert "trial that people judged" not in write_report(study).read_text("utf-8")
+
+
+def test_a_lost_trial_keeps_nobody_from_what_was_measured(tmp_path) -> None:
+    study = bounded(tmp_path)
+    trial = study.draw()
+    study.fail(trial, "a mistake")
+    (lost,) = study.trials
+    assert lost.by_measure(study.measures) == ()
+    assert score_texts(lost, study.measures) == ["failed", ""]
+
+
+def test_cards_say_who_waits_beside_what_has_bounds(tmp_path) -> None:
+    study = bounded(tmp_path)
+    one, other, _ = study.draw(), study.draw(), study.draw()
+    study.prefer(one, other)
+    page = write_report(study).read_text("utf-8")
+    assert page.count("judged by eye") >= 2
+    assert "waits for a person&#39;s judgement" in page
+
+
+def test_ax_has_nothing_to_analyse_where_people_decide(tmp_path) -> None:
+    study = bounded(tmp_path)
+    study.draw()
+    with pytest.raises(SettingsError, match="nothing but people says"):
+        analyse(study)
 
 
 def test_what_has_bounds_keeps_its_name_when_opened_with_another(tmp_path) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from fabricbo.records import Action, Reference, Trial, strength_text
 from fabricbo.report.carryover import carry_sentence
+from fabricbo.report.measures import others_keep
 from fabricbo.scores import Measure, Score
 from fabricbo.study import Study
 from fabricbo.study.heldout import Comparison
-from fabricbo.study.measures import only_people_judge
+from fabricbo.study.measures import people_decide
 
 
 def score_texts(trial: Trial, measures: Sequence[Measure]) -> list[str]:
@@ -62,7 +63,7 @@ def trial_line(trial: Trial, study: Study) -> str:
 def heldout_lines(study: Study) -> list[str]:
     """Say how the best compares with the hand settings on what the search never saw."""
     heldout, best, other = study.heldout, study.best(), study.heldout_prompts
-    if not study.settings.heldout or only_people_judge(study.measures):
+    if not study.settings.heldout or people_decide(study.measures):
         return []
     if heldout is None or best is None:
         return ["no result on fresh seeds yet"]
@@ -88,7 +89,10 @@ def missed_bounds(study: Study) -> list[str]:
     """Say which bounds even the best trial misses; nothing where it keeps them."""
     best = study.best()
     broken = [] if best is None else study.broken_bounds(best)
-    return [f"no trial keeps all bounds; the best misses {' and '.join(broken)}"] if broken else []
+    if not broken:
+        return []
+    who = "no trial that people judged keeps" if others_keep(study) else "no trial keeps"
+    return [f"{who} all bounds; the best misses {' and '.join(broken)}"]
 
 
 def _aim(one: Comparison) -> str:

@@ -31,7 +31,8 @@ def best_numbers(about: About, best: Trial | None) -> dict[str, float]:
     """Return what the best trial so far scored."""
     if best is None:
         return {}
-    scores = {f"best/{measure.name}": score.mean for measure, score in scores_of(best, about)}
+    pairs = zip(about.measures, best.scores, strict=False)
+    scores = {f"best/{measure.name}": score.mean for measure, score in pairs}
     return {**scores, "best/trial": best.index}
 
 

@@ -59,7 +59,7 @@ def check_task(name: str, measures: Sequence[Measure], *, judged: bool) -> None:
 
     Args:
         name: one of `PROPOSERS`.
-        measures: what objectives measure; nothing where only people judge.
+        measures: what objectives measure; nothing where only people say what is good.
         judged: whether people judge.
 
     Raises:

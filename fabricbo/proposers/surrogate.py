@@ -176,27 +176,36 @@ def _fit_to_people(
     ]
     model, fitted = fit_preferences(rows, compared, kernel, attempts)
     sign = 1 if history.direction == "maximize" else -1
-    bounded = _fit_to_bounds(history, features, kernel, attempts)
-    return Surrogate((model,), features, rows, (Unit(sign),), (0.0,), fitted, bounded=bounded)
+    bounds = _fit_to_bounds(history, features, kernel, attempts)
+    return Surrogate(
+        (model,),
+        features,
+        rows,
+        (Unit(sign),),
+        (0.0,),
+        fitted and all(found.fitted for found in bounds.values()),
+        bounded=tuple(
+            Bounded(measure, found.model, found.unit) for measure, found in bounds.items()
+        ),
+    )
 
 
 def _fit_to_bounds(
     history: History, features: FeatureMap, kernel: Callable[[], ActionKernel], attempts: int
-) -> tuple[Bounded, ...]:
+) -> "dict[Measure, _OfMeasure]":
     """Fit what has bounds to keep to the trials in which it was measured; nothing without both."""
+    kept = [measure for measure in history.measures if measure.is_constraint]
     measured = [trial for trial in history.trials if trial.by_measure(history.measures)]
-    if not measured:
-        return ()
+    if not kept or not measured:
+        return {}
     rows = _rows(features, [trial.action for trial in measured])
     known = [dict(trial.by_measure(history.measures)) for trial in measured]
-    fits = {
+    return {
         measure: _fit_measure(
-            measure, rows, [of_one[measure] for of_one in known], kernel, attempts
+            measure, rows, [scores[measure] for scores in known], kernel, attempts
         )
-        for measure in history.measures
-        if measure.is_constraint
+        for measure in kept
     }
-    return tuple(Bounded(measure, fit.model, fit.unit) for measure, fit in fits.items())
 
 
 def _fit_to_scores(

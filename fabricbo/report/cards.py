@@ -30,7 +30,7 @@ class Card:
     status: str
     """For the style."""
     standing: str
-    """Where it stands, in words; what is said while it has no score."""
+    """Where it stands, in words; empty once the first measure has a score."""
     reason: str | None
     broken: Sequence[str]
     """What it does to bounds, in words."""
@@ -62,7 +62,7 @@ def trial_card(known: Known, trial: Trial, embedded: EmbeddedImages) -> Card:
         scores=score_lines(trial, study.measures),
         source=trial.source,
         status=str(trial.status),
-        standing=_standing(known, trial),
+        standing=_standing(known, trial) if trial.score is None else "",
         reason=trial.reason,
         broken=broken_texts(known, trial),
         is_best=best is not None and best.index == trial.index,

@@ -86,9 +86,11 @@ def round_curve(trials: Sequence[Trial], leads: Sequence[Lead], *, name: str) ->
     return figure
 
 
-def judged_curve(trials: Sequence[Trial], utilities: Mapping[int, Estimate]) -> go.Figure:
-    """Draw how good people find each trial, with intervals."""
-    figure = go.Figure()
+def judged_curve(
+    trials: Sequence[Trial], utilities: Mapping[int, Estimate], breaking: Sequence[Trial] = ()
+) -> go.Figure:
+    """Draw how good people find each trial, with intervals; what breaks a bound is a cross."""
+    broken, figure = {trial.index for trial in breaking}, go.Figure()
     judged = [trial for trial in trials if trial.index in utilities]
     for source in dict.fromkeys(trial.source for trial in judged):
         here = [trial.index for trial in judged if trial.source == source]
@@ -101,7 +103,11 @@ def judged_curve(trials: Sequence[Trial], utilities: Mapping[int, Estimate]) -> 
                 "thickness": 1,
             },
             mode="markers",
-            marker={"size": 9, "color": COLOURS.get(source, OTHER)},
+            marker={
+                "size": 9,
+                "color": COLOURS.get(source, OTHER),
+                "symbol": ["x" if index in broken else "circle" for index in here],
+            },
             name=LABELS.get(source, escaped(source)),
             customdata=here,
             hovertemplate="trial %{x}: %{y:.2f}<extra>%{fullData.name}</extra>",

@@ -7,6 +7,7 @@ from fabricbo.records import Trial
 from fabricbo.report.known import Known
 from fabricbo.report.wording import score_text
 from fabricbo.scores import Measure, Score
+from fabricbo.study import Study
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,22 @@ def broken_texts(known: Known, trial: Trial) -> list[str]:
 
 
 def unkept(known: Known) -> str | None:
-    """Name the bounds that no trial keeps; None where some trial keeps all of them."""
-    scored = [trial for trial in known.trials if trial.by_measure(known.study.measures)]
-    if not scored or len(known.broken) < len(scored):
+    """Name the bounds that no trial keeps; None where the best keeps all of them."""
+    if known.best is None or known.best.index not in known.broken:
         return None
+    if others_keep(known.study):
+        missed = " and ".join(known.broken[known.best.index])
+        return f"No trial that people judged keeps all bounds yet; the best misses {missed}."
     first, *others = known.broken.values()
     always = [bound for bound in first if all(bound in broken for broken in others)]
     what = " and none keeps ".join(always) if always else "all bounds at once"
     return f"No trial keeps {what} yet; the best is one that misses the bounds least."
+
+
+def others_keep(study: Study) -> bool:
+    """Tell whether a trial that was measured keeps all bounds; people may not have judged it."""
+    measured = (trial for trial in study.trials if trial.by_measure(study.measures))
+    return not all(study.broken_bounds(trial) for trial in measured)
 
 
 def measure_rows(known: Known) -> list[MeasureRow]:

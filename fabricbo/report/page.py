@@ -117,7 +117,7 @@ def _curves(known: Known, charts: Charts) -> dict[str, Any]:
             found["round_curve"] = charts(round_curve(known.trials, led, name=name))
             found["rounds_text"] = f"{name} by round"
     if known.assessment.utilities:
-        figure = judged_curve(known.trials, known.assessment.utilities)
+        figure = judged_curve(known.trials, known.assessment.utilities, known.breaking)
         found["judged_curve"] = charts(figure)
     return found
 

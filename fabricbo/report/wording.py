@@ -64,8 +64,16 @@ def _judged(study: Study, best: Trial | None) -> str:
         return waiting if drawn else "No trial has a score yet."
     going_by = f"going by {counted(len(study.preferences), 'judgement')}"
     if best.index == 0:
-        return f"Nothing that was tried is preferred to the usual hand settings, {going_by}."
-    return f"Trial {best.index} is preferred, {going_by}."
+        kept = _if_bounded(study, best, " and keeps all bounds")
+        return f"Nothing that was tried{kept} is preferred to the usual hand settings, {going_by}."
+    kept = _if_bounded(study, best, " of what keeps all bounds")
+    return f"Trial {best.index} is preferred{kept}, {going_by}."
+
+
+def _if_bounded(study: Study, best: Trial, said: str) -> str:
+    """Return what is to be said where there are bounds and the best keeps them."""
+    bounded = any(measure.is_constraint for measure in study.measures)
+    return said if bounded and not study.broken_bounds(best) else ""
 
 
 def compared(found: Comparison) -> str:
@@ -104,6 +112,7 @@ def expectation(study: Study) -> str | None:
         return None
     if best.index in assessment.utilities:
         said = f"Trial {best.index} is the best by what all judgements together say"
+        said += _if_bounded(study, best, ", of those that keep all bounds")
         return f"{said}{_preferred_to_hand(study, best)}."
     if best.index not in assessment.estimates:
         return None

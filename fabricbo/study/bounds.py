@@ -54,7 +54,7 @@ def check_bounded(bounds: Mapping[str, Bounds], names: Sequence[str], *, judged:
         if name not in names:
             raise ValueError(
                 f"constraint on {name!r}, which is no objective of this study; there: "
-                f"{', '.join(names) or 'none'}"
+                f"{', '.join(names) or 'none; one from Python must be handed over each time'}"
             )
     if bounds and set(bounds) == set(names) and not judged:
         raise ValueError("every objective is bounded, so nothing is left to optimize")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fabricbo.records import Trial
 from fabricbo.scores import Measure
-from fabricbo.study.measures import only_people_judge
+from fabricbo.study.measures import people_decide
 
 if TYPE_CHECKING:
     from fabricbo.study.study import Study
@@ -34,7 +34,7 @@ def comparable_trials(earlier: "Study", measures: Sequence[Measure]) -> tuple[Tr
 
 def _check_measures(earlier: "Study", measures: Sequence[Measure]) -> None:
     theirs, ours = ({(m.name, m.direction) for m in some} for some in (earlier.measures, measures))
-    if only_people_judge(measures):
+    if people_decide(measures):
         raise ValueError(
             f"start_from: people judge this study, and the scores of {earlier.folder} "
             f"({_said(earlier.measures)}) are no judgements; leave start_from out, or name an "

@@ -28,27 +28,27 @@ def study_measures(
     if not objectives and settings.rating is None:
         raise ValueError("objective: is required where people do not judge (rating)")
     if PEOPLE in objectives:
-        raise ValueError(f"objective: {PEOPLE!r} is what people say; give it another label")
+        raise ValueError(f"objective: {PEOPLE!r} is what people say; give it another name")
     bounds = bounds_by_name(settings.constraints)
     check_bounded(bounds, list(objectives), judged=settings.rating is not None)
     people = (Measure(PEOPLE),) if set(bounds) == set(objectives) else ()
     points = {one.called: one.reference_point for one in settings.objective}
     ordered = sorted(objectives, key=lambda name: name in bounds)
-    measured = (
+    scored = (
         _measure(name, objectives[name], bounds.get(name, Bounds()), points.get(name))
         for name in ordered
     )
-    return (*people, *measured)
+    return (*people, *scored)
 
 
-def only_people_judge(measures: Sequence[Measure]) -> bool:
-    """Tell whether nothing but people says what is good; bounds may be measured all the same."""
+def people_decide(measures: Sequence[Measure]) -> bool:
+    """Tell whether nothing but people says what is good; what has bounds may be measured, too."""
     return measures[0].name == PEOPLE
 
 
 def measured(measures: Sequence[Measure]) -> tuple[Measure, ...]:
     """Return what objectives measure, without what people say."""
-    return tuple(measures[1:] if only_people_judge(measures) else measures)
+    return tuple(measures[1:] if people_decide(measures) else measures)
 
 
 def parts_for(measures: Sequence[Measure], settings: StudySettings, parts: Parts) -> Parts:
@@ -62,7 +62,8 @@ def parts_for(measures: Sequence[Measure], settings: StudySettings, parts: Parts
     """
     now = {name: declaration(one).direction for name, one in parts.objectives.items()}
     known = {measure.name: measure.direction for measure in measured(measures)}
-    if now == known or (not now and settings.rating is not None):
+    mixed = settings.rating is not None and not people_decide(measures)
+    if now == known or (mixed and not now):  # what is not scored then waits for a person
         return parts
     if len(now) == len(known) == 1 and [*now.values()] == [*known.values()]:
         (objective,), (name,) = parts.objectives.values(), known

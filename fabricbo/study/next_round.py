@@ -11,6 +11,7 @@ from fabricbo.study.rounds import (
     growth,
     growth_by_preferences,
     growth_by_votes,
+    keeps_bounds,
     round_seeds,
     with_wishes,
 )
@@ -57,7 +58,8 @@ def _growth(study: "Study", current: Round, here: Sequence[Trial], *, scored: bo
     counts = study.ballots.verdicts()
     if any(counts.values()):
         known = {reference.id for reference in current.pool}
-        drawn = (image for trial in study.trials for image in trial.images)
-        new = [image for image in drawn if image not in known]
-        return growth_by_votes(new, counts, liked, disliked)
-    return growth_by_preferences(here, study.preferences, liked, disliked)
+        new = [i for trial in study.trials for i in trial.images if i not in known]
+        broken = [t for t in study.trials if not keeps_bounds(t, study.measures)]
+        breaking = {image for trial in broken for image in trial.images}
+        return growth_by_votes(new, breaking, counts, liked, disliked)
+    return growth_by_preferences(here, study.measures, study.preferences, liked, disliked)

@@ -4,7 +4,7 @@ Pure functions of what is stored, so that a study that was killed decides the sa
 """
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fabricbo.best import shares_won
@@ -59,7 +59,7 @@ def growth(
     sign = 1 if measures[0].direction == "maximize" else -1
     ranked = sorted(
         (
-            (not _keeps(trial, measures), -sign * value, image)
+            (not keeps_bounds(trial, measures), -sign * value, image)
             for trial in trials
             for value, image in _scored_images(trial)
         ),
@@ -69,16 +69,22 @@ def growth(
 
 
 def growth_by_preferences(
-    trials: Sequence[Trial], preferences: Sequence[Preference], liked: int, disliked: int
+    trials: Sequence[Trial],
+    measures: Sequence[Measure],
+    preferences: Sequence[Preference],
+    liked: int,
+    disliked: int,
 ) -> Growth:
     """Choose the first image of the trials that won, and of those that lost, most comparisons.
 
-    Those that won as many as they lost, or were never compared, are not chosen.
+    Those that won as many as they lost, or were never compared, are not chosen, nor as liked those
+    that break a bound.
     """
     share = shares_won(preferences)
     judged = [t for t in trials if t.index in share and t.images]
     ranked = sorted(judged, key=lambda trial: -share[trial.index])
-    won = [trial.images[0] for trial in ranked if share[trial.index] > 0.5]
+    winners = [trial for trial in ranked if share[trial.index] > 0.5]
+    won = [trial.images[0] for trial in winners if keeps_bounds(trial, measures)]
     lost = [trial.images[0] for trial in ranked if share[trial.index] < 0.5]
     return Growth(_ends(won, liked, 0).liked, _ends(lost, 0, disliked).disliked)
 
@@ -91,24 +97,30 @@ def _ends(ranked: Sequence[str], liked: int, disliked: int) -> Growth:
     return Growth(best, tuple(rest[:disliked]))
 
 
-def _keeps(trial: Trial, measures: Sequence[Measure]) -> bool:
+def keeps_bounds(trial: Trial, measures: Sequence[Measure]) -> bool:
+    """Tell whether a trial's own images keep all bounds, as far as they were measured."""
     return all(measure.allows(score.mean) for measure, score in trial.by_measure(measures))
 
 
 def growth_by_votes(
-    images: Iterable[str], counts: Mapping[str, int], liked: int, disliked: int
+    images: Iterable[str],
+    breaking: Collection[str],
+    counts: Mapping[str, int],
+    liked: int,
+    disliked: int,
 ) -> Growth:
     """Choose the images that people liked and disliked most; nobody's are not chosen.
 
     Args:
         images: that are not in the pool yet. Not of one round alone: pictures are drawn ahead of
             the votes, so that a round is often judged after the next one has begun.
+        breaking: those of them that are of trials which break a bound: never chosen as liked.
         counts: how often an image was liked, less how often it was disliked.
         liked: how many are chosen at most.
         disliked: likewise.
     """
     ranked = sorted(dict.fromkeys(images), key=lambda image: -counts.get(image, 0))
-    best = [image for image in ranked if counts.get(image, 0) > 0]
+    best = [image for image in ranked if counts.get(image, 0) > 0 and image not in breaking]
     worst = [image for image in reversed(ranked) if counts.get(image, 0) < 0]
     return Growth(tuple(best[:liked]), tuple(worst[:disliked]))
 

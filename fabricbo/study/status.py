@@ -66,7 +66,7 @@ class Leader:
     trial: int
     measure: str
     score: Score | None
-    """None where people judge and nothing scores."""
+    """None where nothing but people says what is good."""
     baseline: Score | None
     difference: float | None
     """Best minus hand settings; on fresh seeds where those have been drawn."""

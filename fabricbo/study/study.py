@@ -34,7 +34,7 @@ from fabricbo.study.judging import (
 )
 from fabricbo.study.location import Location, is_study
 from fabricbo.study.logbook import Logbook
-from fabricbo.study.measures import only_people_judge, parts_for, study_measures
+from fabricbo.study.measures import parts_for, people_decide, study_measures
 from fabricbo.study.next_round import next_round
 from fabricbo.study.origin import origins
 from fabricbo.study.outcomes import Outcome, check_seconds, read_outcome
@@ -219,9 +219,12 @@ class Study:
 
     @property
     def people_lead(self) -> bool:
-        """Whether raters' answers are what it waits for: people judge, and no score is sought."""
+        """Whether it waits for raters' answers: nothing that the settings name is optimized.
+
+        An objective that was handed over in Python is not at hand where a study goes on by name.
+        """
         settings = self.settings
-        scored = settings.objective and not only_people_judge(self.measures)
+        scored = settings.objective and not people_decide(self.measures)
         return settings.rating is not None and not scored
 
     @property
@@ -318,7 +321,7 @@ class Study:
         trials, current = self.trials, self.rounds[-1]
         here = [trial for trial in trials if trial.round == current.index]
         if len(here) >= self.planned_in(current):
-            scored = bool(self._needed_parts().objectives) and not only_people_judge(self.measures)
+            scored = bool(self._needed_parts().objectives) and not people_decide(self.measures)
             current = next_round(self, current, here, scored=scored)
             self._store.open_round(current)
         proposal = self._needed_parts().proposer.propose(self.history)
@@ -387,7 +390,8 @@ class Study:
             images: one a prompt and seed, prompt after prompt.
             scores: one number an image, or a single one for all of them (with several prompts,
                 one a prompt); by name where several things are measured. None: the images wait
-                for a person's judgement (`prefer`).
+                for a person's judgement (`prefer`), as they do where what has bounds to keep is
+                all that is measured.
             seconds: how long it took to draw and score, if known.
             drawn_with: what the images depend on besides the trial, if known; see `Described`.
 
@@ -474,7 +478,7 @@ class Study:
             StudyInUseError: another process draws for it.
             ValueError: no objective scores; people judge.
         """
-        if not self._needed_parts().objectives or only_people_judge(self.measures):
+        if not self._needed_parts().objectives or people_decide(self.measures):
             raise ValueError("people judge this study: use draw() and prefer()")
         failures = FailuresInARow(self.folder)
         with self.driving():

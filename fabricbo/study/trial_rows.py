@@ -114,7 +114,7 @@ class TrialRows:
         self._seen = newest
 
     def _scores(self, row: Any) -> tuple[Score | None, ...]:
-        """Return a row's scores, one a measure, None of what people say; none before that."""
+        """Return scores, one a measure, None of what people say; nothing before it is scored."""
         if row["values"] is None and row["further"] is None:
             return ()
         pairs = zip([row["values"], *(row["further"] or ())], self._measures, strict=True)

@@ -31,7 +31,7 @@ class LeaderTold(Told):
     trial: int
     measure: str
     score: ScoreTold | None
-    """Null where people judge and nothing scores."""
+    """Null where nothing but people says what is good."""
     baseline: ScoreTold | None
     difference: float | None
     """Best minus hand settings."""

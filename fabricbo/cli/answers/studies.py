@@ -110,7 +110,7 @@ class TrialTold(Told):
     values: tuple[float, ...] | None
     """One an image, or one a batch."""
     scores: dict[str, float]
-    """Mean scores by the names of all measures."""
+    """Mean scores by the names of all that objectives measure."""
     reason: str | None
     """Why it failed."""
     seconds: float | None
