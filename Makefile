@@ -17,11 +17,12 @@ demo: $(STAMP)
 test: $(STAMP) chromium postgres loggers
 	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
-# What takes minutes: 200 trials through 40 kills of workers, 100 kills of the rating server, a driver
+# What takes minutes: 200 trials through 40 kills of workers, KILLS of the rating server, a driver
 # that stands still for a minute, SEQUENCES random orders of calls against a model.
 SEQUENCES ?= 2000
+KILLS ?= 100
 test-slow: $(STAMP) postgres
-	FABRICBO_SEQUENCES=$(SEQUENCES) $(PYTEST) -m slow $(PYTEST_ARGS)
+	FABRICBO_SEQUENCES=$(SEQUENCES) FABRICBO_KILLS=$(KILLS) $(PYTEST) -m slow $(PYTEST_ARGS)
 
 # The documentation, to site/; a warning is an error. Material's note on MkDocs 2 is none of ours.
 docs: $(STAMP)

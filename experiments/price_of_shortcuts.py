@@ -1,7 +1,7 @@
 """What the sampler's shortcuts cost in quality and save in time and memory, by the demo checkpoint.
 
     python -m experiments.price_of_shortcuts            # a few minutes
-    python -m experiments.price_of_shortcuts --smoke    # two images each
+    python -m experiments.price_of_shortcuts --smoke    # two images each, of few steps
 
 Two liked references and a prompt that names another object, the hand settings otherwise, the same
 seeds for all. `alike` is the mean similarity to the references with its standard error, `differs`
@@ -13,7 +13,7 @@ when the references are new (`cold`), half when they are known (`warm`): process
 import argparse
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean, stdev
 from typing import Any
 
@@ -56,7 +56,7 @@ class Drawn:
     bytes: int
 
 
-def draw(pipeline: Any, shortcut: Mapping[str, Any], images: int) -> Drawn:
+def draw(pipeline: Any, shortcut: Mapping[str, Any], images: int, steps: int) -> Drawn:
     """Draw half of the images with new references, half with known ones."""
     settings = dict(shortcut)
     liked = tuple(reference(name) for name in REFERENCES) if settings.pop("feedback", True) else ()
@@ -66,7 +66,7 @@ def draw(pipeline: Any, shortcut: Mapping[str, Any], images: int) -> Drawn:
     for first in (0, images // 2):
         began = time.process_time()
         seeds = range(FIRST_SEED + first, FIRST_SEED + first + images // 2)
-        found += sampler(Action(BASE, liked), PROMPT, seeds)
+        found += sampler(Action(replace(BASE, denoising_steps=steps), liked), PROMPT, seeds)
         seconds.append((time.process_time() - began) / len(seeds))
     return Drawn(found, *seconds, sampler.cache.bytes_held)
 
@@ -103,15 +103,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=int, default=16, help="of each; even")
-    parser.add_argument("--smoke", action="store_true", help="two images each")
+    parser.add_argument("--smoke", action="store_true", help="two images each, of few steps")
     options = parser.parse_args()
-    images = 2 if options.smoke else options.images
+    images, steps = (2, 6) if options.smoke else (options.images, BASE.denoising_steps)
     torch.set_num_threads(1)
     pipeline = load_pipeline(Checkpoint(device="cpu"))
     print("| shortcut | alike | differs | cold | warm | MB |\n|---|---|---|---|---|---|")
-    usual = draw(pipeline, {}, images)  # warms up, too
+    usual = draw(pipeline, {}, images, steps)  # warms up, too
     for name, shortcut in SHORTCUTS.items():
-        print(row(name, draw(pipeline, shortcut, images), usual), flush=True)
+        print(row(name, draw(pipeline, shortcut, images, steps), usual), flush=True)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ MINUTES: Mapping[str, float] = {
     "judge": 5.0,
 }
 SMOKE_MINUTES = 0.03
-SMOKE_PICTURES = 256
+SMOKE_PICTURES = 96
+SMOKE_BATCH = 8
 HELD_OUT = len(demo_data.every_combination())
 PICTURES = 16 * HELD_OUT
 
@@ -59,6 +60,11 @@ class Plan:
             return self.minutes
         return SMOKE_MINUTES if self.smoke else MINUTES[stage]
 
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """How much each stage sees at once, where that is not its own choice."""
+        return {"batch": SMOKE_BATCH} if self.smoke else {}
+
     def pictures(self, name: str = "training") -> dataset.Pictures:
         """Open the drawn pictures."""
         return dataset.load(self.folder, name, self.device)
@@ -75,7 +81,7 @@ def draw_data(plan: Plan) -> None:
 def train_autoencoder(plan: Plan) -> None:
     """Train the autoencoder and encode all pictures."""
     minutes = plan.minutes_of("autoencoder")
-    vae = autoencoder.train_autoencoder(plan.pictures(), plan.folder, minutes)
+    vae = autoencoder.train_autoencoder(plan.pictures(), plan.folder, minutes, **plan.sizes)
     latents = autoencoder.encode_all(vae, plan.pictures())
     quality = autoencoder.psnr(vae, plan.pictures("validation"))
     print(f"autoencoder: PSNR {quality:.2f} dB on validation pictures", flush=True)
@@ -87,7 +93,9 @@ def train_decoder(plan: Plan) -> None:
     """Train the final decoder on the latents."""
     encoder, latents = load_vae(plan.folder), load_latents(plan.folder)
     minutes = plan.minutes_of("decoder")
-    vae = autoencoder.train_decoder(encoder, latents, plan.pictures(), plan.folder, minutes)
+    vae = autoencoder.train_decoder(
+        encoder, latents, plan.pictures(), plan.folder, minutes, **plan.sizes
+    )
     quality = autoencoder.psnr(vae, plan.pictures("validation"))
     print(f"decoder: PSNR {quality:.2f} dB on validation pictures", flush=True)
     vae.save_pretrained(plan.folder / "vae_final")
@@ -105,7 +113,7 @@ def train_diffusion(plan: Plan) -> None:
 
     minutes = plan.minutes_of("diffusion")
     average = diffusion.train_diffusion(
-        latents, attributes, tokenizer, plan.folder, minutes, on_checkpoint=show
+        latents, attributes, tokenizer, plan.folder, minutes, on_checkpoint=show, **plan.sizes
     )
     save_pipeline(plan, diffusion.assemble(vae, average, tokenizer), "samples.png")
 
@@ -133,7 +141,8 @@ def load_latents(folder: Path) -> torch.Tensor:
 
 def train_scorer(plan: Plan) -> None:
     """Train the scorer and say how good it is."""
-    average = scorer.train_scorer(plan.pictures(), plan.folder, plan.minutes_of("scorer"))
+    minutes = plan.minutes_of("scorer")
+    average = scorer.train_scorer(plan.pictures(), plan.folder, minutes, **plan.sizes)
     average.cpu().eval()
     scorer.save_parameters(average, plan.folder / "scorer.safetensors")
     validation = dataset.load(plan.folder, "validation")
@@ -144,7 +153,7 @@ def train_scorer(plan: Plan) -> None:
 def train_preference(plan: Plan) -> None:
     """Train the preference scorer and say how good it is."""
     minutes = plan.minutes_of("preference")
-    average = taste.train_preference_scorer(plan.pictures(), plan.folder, minutes)
+    average = taste.train_preference_scorer(plan.pictures(), plan.folder, minutes, **plan.sizes)
     average.cpu().eval()
     scorer.save_parameters(average, plan.folder / "preference.safetensors")
     validation = dataset.load(plan.folder, "validation")
@@ -154,7 +163,8 @@ def train_preference(plan: Plan) -> None:
 
 def train_judge(plan: Plan) -> None:
     """Train the judge and say how good it is."""
-    average = judge.train_judge(plan.pictures(), plan.folder, plan.minutes_of("judge"))
+    minutes = plan.minutes_of("judge")
+    average = judge.train_judge(plan.pictures(), plan.folder, minutes, **plan.sizes)
     scorer.save_parameters(average.cpu(), plan.folder / "judge.safetensors")
     validation = dataset.load(plan.folder, "validation")
     print("judge:", judge.accuracy(average, validation), flush=True)

@@ -54,7 +54,12 @@ def train_autoencoder(pictures: Pictures, folder: Path, minutes: float, batch: i
 
 
 def train_decoder(
-    trained: Any, latents: Tensor, pictures: Pictures, folder: Path, minutes: float
+    trained: Any,
+    latents: Tensor,
+    pictures: Pictures,
+    folder: Path,
+    minutes: float,
+    batch: int = 32,
 ) -> Any:
     """Go on learning the decoder, from latents; returns a whole autoencoder.
 
@@ -70,7 +75,7 @@ def train_decoder(
     scale = vae.config.scaling_factor
 
     def loss(generator: Generator) -> Tensor:
-        indices, images = pictures.random_batch(32, generator)
+        indices, images = pictures.random_batch(batch, generator)
         clean = latents[indices].to(images.device)
         # Drawn latents are less exact than encoded ones.
         level = 0.15 * torch.rand(len(indices), 1, 1, 1, generator=generator).to(images.device)
