@@ -330,6 +330,7 @@ def test_what_breaks_a_bound_is_said_wherever_trials_are_shown(tmp_path, capsys)
         page = write_report(study).read_text("utf-8")
         assert "breaks blue &lt;= 60" in page
         study.assess()
+    assert page.count("crosses are trials that break a bound") == 1
     assert study.hold_out() is None
 
 
