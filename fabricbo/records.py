@@ -382,9 +382,8 @@ class Trial:
         Nothing of a trial that was lost after it was measured.
 
         Args:
-            measures: all of the study, in its order.
+            measures: all of the study, in its order; what people say, which comes first, may be
+                left out.
         """
-        known = (self.scores or self.further) and not self.status.is_lost
-        several = (self.score, *self.further) if known else ()
-        pairs = zip(measures, several, strict=bool(several))
-        return tuple((measure, score) for measure, score in pairs if score is not None)
+        known = () if self.status.is_lost else self.scores or self.further
+        return tuple(zip(measures[len(measures) - len(known) :], known, strict=False))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fabricbo.records import Action, Reference, Trial, strength_text
 from fabricbo.report.carryover import carry_sentence
-from fabricbo.report.measures import others_keep
+from fabricbo.report.known import read
 from fabricbo.scores import Measure, Score
 from fabricbo.study import Study
 from fabricbo.study.heldout import Comparison
@@ -91,7 +91,7 @@ def missed_bounds(study: Study) -> list[str]:
     broken = [] if best is None else study.broken_bounds(best)
     if not broken:
         return []
-    who = "no trial that people judged keeps" if others_keep(study) else "no trial keeps"
+    who = "no trial that people judged keeps" if read(study).any_keeps else "no trial keeps"
     return [f"{who} all bounds; the best misses {' and '.join(broken)}"]
 
 

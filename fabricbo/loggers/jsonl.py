@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fabricbo.events import HeldOut, RoundOver, StudyBegun, StudyEnded, StudyEvent, TrialOver
-from fabricbo.loggers.numbers import directions, heldout_numbers, scores_of, trial_numbers
+from fabricbo.loggers.numbers import directions, heldout_numbers, trial_numbers
 
 SCHEMA = 1
 """Version of the lines' keys; keys are only ever added within one."""
@@ -96,7 +96,7 @@ def _fields(event: StudyEvent) -> dict[str, Any]:
 
 def _trial(event: TrialOver) -> dict[str, Any]:
     trial = event.trial
-    pairs = scores_of(trial, event.about)
+    pairs = trial.by_measure(event.about.measures)
     return {
         "event": "trial",
         "trial": trial.index,

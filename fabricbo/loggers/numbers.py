@@ -2,14 +2,13 @@
 
 from fabricbo.events import About, HeldOut, TrialOver
 from fabricbo.records import Trial
-from fabricbo.scores import Measure, Score
 
 
 def trial_numbers(event: TrialOver) -> dict[str, float]:
     """Return what is known of a trial."""
     trial, action = event.trial, event.trial.action
     found: dict[str, float] = {}
-    for measure, score in scores_of(trial, event.about):
+    for measure, score in trial.by_measure(event.about.measures):
         found[f"score/{measure.name}"] = score.mean
         if score.standard_error is not None:
             found[f"standard_error/{measure.name}"] = score.standard_error
@@ -22,16 +21,11 @@ def trial_numbers(event: TrialOver) -> dict[str, float]:
     return {**found, "round": trial.round, "attempt": trial.attempt, "lost": lost}
 
 
-def scores_of(trial: Trial, about: About) -> list[tuple[Measure, Score]]:
-    """Return a trial's scores with what they are of; none before it is scored."""
-    return list(zip(about.measures, trial.scores or trial.further, strict=False))
-
-
 def best_numbers(about: About, best: Trial | None) -> dict[str, float]:
     """Return what the best trial so far scored."""
     if best is None:
         return {}
-    pairs = zip(about.measures, best.scores, strict=False)
+    pairs = best.by_measure(about.measures)
     scores = {f"best/{measure.name}": score.mean for measure, score in pairs}
     return {**scores, "best/trial": best.index}
 

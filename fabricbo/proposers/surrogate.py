@@ -137,6 +137,17 @@ class Standardised:
     scale: float
 
 
+@dataclass(frozen=True)
+class _OfMeasure:
+    """A measure's model, and what became of its scores."""
+
+    model: SingleTaskGP
+    unit: Unit
+    noise: Tensor
+    """Noise variances of the outcomes, `n x 1`, or a single one that was learnt."""
+    fitted: bool
+
+
 def fit_surrogate(
     history: History, embeddings: Embeddings | None = None, attempts: int = FIT_ATTEMPTS
 ) -> Surrogate:
@@ -192,7 +203,7 @@ def _fit_to_people(
 
 def _fit_to_bounds(
     history: History, features: FeatureMap, kernel: Callable[[], ActionKernel], attempts: int
-) -> "dict[Measure, _OfMeasure]":
+) -> dict[Measure, _OfMeasure]:
     """Fit what has bounds to keep to the trials in which it was measured; nothing without both."""
     kept = [measure for measure in history.measures if measure.is_constraint]
     measured = [trial for trial in history.trials if trial.by_measure(history.measures)]
@@ -230,9 +241,7 @@ def _fit_to_scores(
         found = _fit_measure(measure, rows, [*scores, *known_before], covariance, attempts)
         models.append(found.model)
         units.append(found.unit)
-        known = found.noise
-        known = found.model.likelihood.noise.detach() if known is None else known[: len(done)]
-        noise.append(float(known.mean()))
+        noise.append(float(found.noise[: len(done)].mean()))
         fitted = fitted and found.fitted
     return Surrogate(
         tuple(models),
@@ -245,17 +254,6 @@ def _fit_to_scores(
     )
 
 
-@dataclass(frozen=True)
-class _OfMeasure:
-    """A measure's model, and what became of its scores."""
-
-    model: SingleTaskGP
-    unit: Unit
-    noise: Tensor | None
-    """Noise variances of the outcomes, `n x 1`; None where it is learnt."""
-    fitted: bool
-
-
 def _fit_measure(
     measure: Measure,
     rows: Tensor,
@@ -266,7 +264,8 @@ def _fit_measure(
     found = standardised(scores)
     sign = 1 if measure.direction == "maximize" else -1
     model, fitted = _fit(rows, sign * found.outcomes, found.noise, kernel, attempts)
-    return _OfMeasure(model, Unit(sign, found.centre, found.scale), found.noise, fitted)
+    noise = model.likelihood.noise.detach() if found.noise is None else found.noise
+    return _OfMeasure(model, Unit(sign, found.centre, found.scale), noise, fitted)
 
 
 def _rows(features: FeatureMap, actions: Sequence[Action], study: int | None = None) -> Tensor:

@@ -1,6 +1,7 @@
 """The curves of scores: by trial with the best so far, and by round."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -103,11 +104,7 @@ def judged_curve(
                 "thickness": 1,
             },
             mode="markers",
-            marker={
-                "size": 9,
-                "color": COLOURS.get(source, OTHER),
-                "symbol": ["x" if index in broken else "circle" for index in here],
-            },
+            marker=_marker(source, here, broken),
             name=LABELS.get(source, escaped(source)),
             customdata=here,
             hovertemplate="trial %{x}: %{y:.2f}<extra>%{fullData.name}</extra>",
@@ -146,15 +143,17 @@ def _add_points(figure: go.Figure, trials: Sequence[Trial], broken: Collection[i
         y=[score.mean for score in scores],
         error_y={"array": errors, "width": 0, "thickness": 1},
         mode="markers",
-        marker={
-            "size": 9,
-            "color": COLOURS.get(source, OTHER),
-            "symbol": ["x" if trial.index in broken else "circle" for trial in trials],
-        },
+        marker=_marker(source, [trial.index for trial in trials], broken),
         name=LABELS.get(source, escaped(source)),
         customdata=[trial.index for trial in trials],
         hovertemplate="trial %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
     )
+
+
+def _marker(source: str, trials: Sequence[int], broken: Collection[int]) -> dict[str, Any]:
+    """Return how trials of a source are marked, by index: crosses are those that break a bound."""
+    symbols = ["x" if index in broken else "circle" for index in trials]
+    return {"size": 9, "color": COLOURS.get(source, OTHER), "symbol": symbols}
 
 
 def _add_baseline(figure: go.Figure, done: Sequence[Trial]) -> None:

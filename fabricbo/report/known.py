@@ -25,6 +25,12 @@ class Known:
     """Indices of the trials that a person compared."""
 
     @property
+    def any_keeps(self) -> bool:
+        """Whether a trial that was measured keeps all bounds."""
+        measured = [trial for trial in self.trials if trial.by_measure(self.study.measures)]
+        return len(self.broken) < len(measured)
+
+    @property
     def breaking(self) -> list[Trial]:
         """The trials that break a bound."""
         return [trial for trial in self.trials if trial.index in self.broken]

@@ -7,7 +7,6 @@ from fabricbo.records import Trial
 from fabricbo.report.known import Known
 from fabricbo.report.wording import score_text
 from fabricbo.scores import Measure, Score
-from fabricbo.study import Study
 
 
 @dataclass(frozen=True)
@@ -62,19 +61,13 @@ def unkept(known: Known) -> str | None:
     """Name the bounds that no trial keeps; None where the best keeps all of them."""
     if known.best is None or known.best.index not in known.broken:
         return None
-    if others_keep(known.study):
+    if known.any_keeps:
         missed = " and ".join(known.broken[known.best.index])
         return f"No trial that people judged keeps all bounds yet; the best misses {missed}."
     first, *others = known.broken.values()
     always = [bound for bound in first if all(bound in broken for broken in others)]
     what = " and none keeps ".join(always) if always else "all bounds at once"
     return f"No trial keeps {what} yet; the best is one that misses the bounds least."
-
-
-def others_keep(study: Study) -> bool:
-    """Tell whether a trial that was measured keeps all bounds; people may not have judged it."""
-    measured = (trial for trial in study.trials if trial.by_measure(study.measures))
-    return not all(study.broken_bounds(trial) for trial in measured)
 
 
 def measure_rows(known: Known) -> list[MeasureRow]:

@@ -23,13 +23,14 @@ def read_outcome(
     """
     if given is None:
         return []
+    # Where nothing is measured, whoever judges may tell a number.
     expected = measured(measures) or measures
     names = [measure.name for measure in expected]
     by_name = given if isinstance(given, Mapping) else {names[0]: given}
     if set(by_name) != set(names):
         raise ValueError(f"expected scores of {', '.join(names)}, got {', '.join(by_name)}")
     scores = [_score(by_name[one.name], one, settings, images) for one in expected]
-    return [*scores] if len(scores) == len(measures) else [None, *scores]
+    return [*[None] * (len(measures) - len(expected)), *scores]
 
 
 def check_seconds(seconds: float | None) -> None:

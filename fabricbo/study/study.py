@@ -321,8 +321,7 @@ class Study:
         trials, current = self.trials, self.rounds[-1]
         here = [trial for trial in trials if trial.round == current.index]
         if len(here) >= self.planned_in(current):
-            scored = bool(self._needed_parts().objectives) and not people_decide(self.measures)
-            current = next_round(self, current, here, scored=scored)
+            current = next_round(self, current, here, scored=self._is_scored)
             self._store.open_round(current)
         proposal = self._needed_parts().proposer.propose(self.history)
         return Trial(
@@ -478,7 +477,7 @@ class Study:
             StudyInUseError: another process draws for it.
             ValueError: no objective scores; people judge.
         """
-        if not self._needed_parts().objectives or people_decide(self.measures):
+        if not self._is_scored:
             raise ValueError("people judge this study: use draw() and prefer()")
         failures = FailuresInARow(self.folder)
         with self.driving():
@@ -630,6 +629,11 @@ class Study:
         if self._parts is None:
             raise ValueError("the study was opened for reading; asking and running need its parts")
         return self._parts
+
+    @property
+    def _is_scored(self) -> bool:
+        """Whether an objective that is at hand says what is good."""
+        return bool(self._needed_parts().objectives) and not people_decide(self.measures)
 
     @property
     def _taken_over(self) -> int:
