@@ -5,10 +5,11 @@
     python -m experiments.calibrate_advice --kind bounded  # with something to keep
     python -m experiments.calibrate_advice --kind front    # two objectives
     python -m experiments.calibrate_advice --kind judged   # a simulated person judges
+    python -m experiments.calibrate_advice --kind judged-bounded  # with something to keep
     python -m experiments.calibrate_advice --smoke
 
 Studies of 30 trials on synthetic problems, asked for advice after 10, 15, 20, 25 and 30; of kind
-`judged` studies of 60 comparisons, asked after 12, 24, 36, 48 and 60. The advice was right where
+`judged...` studies of 60 comparisons, asked after 12, 24, 36, 48 and 60. The advice was right where
 the true value of the best trial is within the tolerance of the optimum; of kind `front` where the
 trials' front covers all but the tolerance of what can be covered. With `--tuning` the slope and
 offset are printed that make the probabilities right on the tuning instances (the constants of
@@ -19,6 +20,7 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +31,23 @@ from experiments.benchmark.problem import Problem
 from experiments.benchmark.quality import Values, as_values, quality
 from experiments.compare_proposers import FIRST_REPORTING_SEED, find_problem
 from experiments.kept_lines import append_line, read_rows
-from experiments.raters.caricature_world import caricature_world
+from experiments.raters.caricature_world import bounded_world, caricature_world
 from experiments.raters.people import PEOPLE, Person
 from experiments.raters.rating import rate
 from experiments.raters.ways import WAYS
+from experiments.raters.world import World
 from fabricbo.assessment import Advice
 from fabricbo.best import best
 from fabricbo.proposers import AxProposer
-from fabricbo.proposers.advice import BOUNDED, FRONT, JUDGED, SCORED, Doubt, raw_logit
+from fabricbo.proposers.advice import (
+    BOUNDED,
+    FRONT,
+    JUDGED,
+    JUDGED_BOUNDED,
+    SCORED,
+    Doubt,
+    raw_logit,
+)
 from fabricbo.protocols import History
 from fabricbo.records import Trial
 from fabricbo.study import Study
@@ -91,9 +102,11 @@ def _values(problem: Problem, trial: Trial) -> Values:
     return as_values(0.0 if problem.value is None else problem.value(trial.action))
 
 
-def ask_judged(name: str, seed: int) -> list[Asked]:
+def ask_judged(
+    name: str, seed: int, make: Callable[[str, int], World] = caricature_world
+) -> list[Asked]:
     """Have somebody judge a study and ask for advice now and then."""
-    world, person = caricature_world(name, seed), Person(PEOPLE["careful"], seed)
+    world, person = make(name, seed), Person(PEOPLE["careful"], seed)
 
     def look(study: Study) -> Asked | None:
         study.assess()
@@ -124,6 +137,11 @@ KINDS = {
     "bounded": Kind(tuple(f"bounded-{shape}" for shape in _SEVERAL), BOUNDED, ask),
     "front": Kind(tuple(f"front-{shape}" for shape in _SEVERAL), FRONT, ask),
     "judged": Kind(("scalars-4", "pool-4", "pool-8", "pool-16"), JUDGED, ask_judged),
+    "judged-bounded": Kind(
+        ("scalars-4", "pool-4", "pool-8", "pool-16"),
+        JUDGED_BOUNDED,
+        partial(ask_judged, make=bounded_world),
+    ),
 }
 
 

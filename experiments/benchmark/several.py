@@ -53,10 +53,10 @@ def several(name: str, seed: int) -> Problem:
     return replace(problem, optimum=optimum)
 
 
-def _values(made: Caricature, action: Action) -> Values:
+def _values(made: Caricature, action: Action) -> tuple[float, float]:
     """Return the two scores without noise."""
     attributes = made.attributes(action)
-    return float(made.scores_of(attributes)), made.left_of_prompt(attributes)
+    return float(made.scores_of(attributes)), float(made.left_of_prompt(attributes))
 
 
 def _evaluate(made: Caricature, action: Action, seed: int) -> tuple[Score, ...]:
@@ -68,9 +68,17 @@ def _evaluate(made: Caricature, action: Action, seed: int) -> tuple[Score, ...]:
 
 
 def _best_bounded(made: Caricature) -> float:
+    return best_bounded(made, partial(_values, made), _BOUNDED)
+
+
+def best_bounded(
+    made: Caricature, values: Callable[[Action], tuple[float, float]], bound: Measure
+) -> float:
+    """Return the best score of an action that keeps a bound, given both of its values."""
+
     def value(action: Action) -> float:
-        score, concept = _values(made, action)
-        return score if _BOUNDED.allows(concept) else -10 - _BOUNDED.missed_by(concept)
+        score, concept = values(action)
+        return score if bound.allows(concept) else -10 - bound.missed_by(concept)
 
     return made.search(value)
 

@@ -135,10 +135,10 @@ class Caricature:
         """Return how near attributes, `... attributes`, are to what is wanted."""
         return (self._similarity(attributes) - self._without) / (1 - self._without)
 
-    def left_of_prompt(self, attributes: Vector) -> float:
-        """Return how much of what the prompt says attributes keep, in (0, 1]."""
-        squared = np.square(attributes - self._prompt).sum() / np.square(self._gap).sum()
-        return float(np.exp(-squared))
+    def left_of_prompt(self, attributes: Vector) -> Vector:
+        """Return how much of what the prompt says attributes, `... attributes`, keep, in (0, 1]."""
+        squared = np.square(attributes - self._prompt).sum(-1) / np.square(self._gap).sum()
+        return np.asarray(np.exp(-squared))
 
     def shown_by(self, reference: Reference) -> Vector:
         """Return the attributes of a reference."""

@@ -53,7 +53,8 @@ def _study(world: World, way: Way, storage: Path, budget: int) -> Study:
         }
     )
     pool = world.pool if way.references else ()
-    return Study.create(settings, Parts(way.proposer(world.embed), world.sampler, None), pool)
+    parts = Parts(way.proposer(world.embed), world.sampler, world.objectives)
+    return Study.create(settings, parts, pool)
 
 
 def _answered(study: Study, world: World, person: Person) -> Iterator[int]:

@@ -1,13 +1,13 @@
 """What is drawn and what is liked: all that a simulated study needs besides people."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from PIL.Image import Image
 
-from fabricbo.protocols import Sampler
+from fabricbo.protocols import Objective, Sampler
 from fabricbo.records import Action, Reference
 from fabricbo.space import ActionSpace
 
@@ -29,6 +29,8 @@ class World:
     ideal: float
     """The best value known."""
     embed: Callable[[Sequence[Any]], Any] | None = None
+    objectives: Mapping[str, Objective] = field(default_factory=dict)
+    """What is measured, by name; bounds are in the settings."""
 
     @cached_property
     def hand(self) -> float:

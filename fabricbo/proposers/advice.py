@@ -7,7 +7,7 @@ the hypervolume of the trials' front that is compared with that of all actions. 
 taken over actions that were looked at, and the surrogate is surer of itself than it should be
 while it has seen little, so the share is drawn toward doubt by an amount that was fitted on
 synthetic problems set apart for that (`experiments/calibrate_advice.py`): where trials are scored,
-where there are bounds or several objectives besides, and where people judge.
+where there are bounds or several objectives besides, and where people judge, bounds or none.
 """
 
 import math
@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from fabricbo.assessment import Advice
-from fabricbo.best import broken_bounds
 from fabricbo.proposers.acquisition import candidate_actions
 from fabricbo.proposers.goal import bounds_of, goal_of
 from fabricbo.proposers.preference import judged_trials
@@ -52,6 +51,7 @@ SCORED = Doubt(0.44, 0.24)
 BOUNDED = Doubt(0.60, 1.04)
 FRONT = Doubt(0.94, -0.17)
 JUDGED = Doubt(0.35, 0.64)
+JUDGED_BOUNDED = Doubt(1.0, 0.0)
 
 
 def advise(
@@ -59,14 +59,15 @@ def advise(
 ) -> Advice | None:
     """Say how likely the best trial is within the tolerance of the best action there is.
 
-    None while too little is known; where no trial is expected to keep all bounds, for then what
-    is sought is one that does; where all trials are alike, so that nothing tells how far apart
-    they may lie; and where people judge what has bounds to keep, which was never calibrated.
+    The best trial keeps all bounds: where none does, what is sought is one that does.
+
+    None while too little is known; and where all trials are alike, so that nothing tells how far
+    apart they may lie.
     """
     if history.preferences:
         return _advise_on_judged(surrogate, history, best, rng)
     done = [trial for trial in history.trials if trial.scores]
-    if len(done) < _ENOUGH_SCORED or _all_alike(history) or _breaks(surrogate, history, best):
+    if len(done) < _ENOUGH_SCORED or _all_alike(history):
         return None
     if len(history.objectives) > 1:
         return _advise_on_front(surrogate, history, rng)
@@ -81,14 +82,16 @@ def _advise_on_judged(
     surrogate: Surrogate, history: History, best: Trial, rng: np.random.Generator
 ) -> Advice | None:
     """Do the same in shares of the range of utilities, whose own unit says nothing."""
-    if len(history.measures) > 1 or len(history.preferences) < _ENOUGH_JUDGED:
+    unknown = sum(measure.is_constraint for measure in history.measures) > len(surrogate.bounded)
+    if unknown or len(history.preferences) < _ENOUGH_JUDGED:
         return None
     between = _range(surrogate, [trial.action for trial in judged_trials(history)])
     if between <= _ROUNDING:
         return None
     gains = _gains(surrogate, history, best, rng) / between
     raw = float((gains <= TOLERANCE).double().mean())
-    return Advice(calibrated(raw, JUDGED), TOLERANCE, float(gains.mean()))
+    doubt = JUDGED_BOUNDED if surrogate.bounded else JUDGED
+    return Advice(calibrated(raw, doubt), TOLERANCE, float(gains.mean()))
 
 
 def _advise_on_front(
@@ -102,12 +105,6 @@ def _advise_on_front(
     missing = (whole - reached(draws[:, : len(tried)])) / whole.clamp_min(_ROUNDING)
     raw = float((missing <= TOLERANCE).double().mean())
     return Advice(calibrated(raw, FRONT), TOLERANCE, float(missing.mean()))
-
-
-def _breaks(surrogate: Surrogate, history: History, best: Trial) -> bool:
-    """Tell whether the best trial is expected to break a bound."""
-    (found,) = surrogate.estimates([best.action])
-    return bool(broken_bounds(best, history.measures, {best.index: found}))
 
 
 def _range(surrogate: Surrogate, actions: Sequence[Action]) -> float:
@@ -132,9 +129,8 @@ def _gains(surrogate: Surrogate, history: History, best: Trial, rng: np.random.G
     """
     draws = _draws(surrogate, history, [best.action], rng, _DRAWS)
     own, others = draws[:, 0, 0], draws[..., 0]
-    if not history.preferences:  # else the one outcome is what people find good
-        for bound in bounds_of(surrogate, history):
-            others = others.masked_fill(bound(draws) > 0, -math.inf)
+    for bound in bounds_of(surrogate, history):
+        others = others.masked_fill(bound(draws) > 0, -math.inf)
     gains: Tensor = (others.amax(-1) - own).clamp_min(0) * surrogate.units[0].scale
     return gains
 
@@ -151,7 +147,7 @@ def _draws(
     rows = surrogate.rows([*actions, *candidates])
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**31)))
-        draws: Tensor = surrogate.model.posterior(rows).rsample(torch.Size([count]))
+        draws: Tensor = surrogate.with_bounds.posterior(rows).rsample(torch.Size([count]))
     return draws
 
 

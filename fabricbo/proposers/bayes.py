@@ -15,7 +15,7 @@ from linear_operator.utils.errors import NanError, NotPSDError
 from linear_operator.utils.warnings import NumericalWarning
 
 from fabricbo.assessment import Assessment, Estimate
-from fabricbo.best import best, best_judged
+from fabricbo.best import best, best_judged, broken_bounds
 from fabricbo.proposers.acquisition import best_action
 from fabricbo.proposers.advice import advise
 from fabricbo.proposers.baselines import proposal_seed, random_generator, sobol_action
@@ -164,7 +164,8 @@ def _explained(found: Assessment, surrogate: Surrogate, told: Told) -> Assessmen
     """Add advice, effects and slices, or nothing where they cannot be had."""
     history, chosen = told.history, told.best
     try:
-        advice = advise(surrogate, history, chosen, told.rng)
+        breaks = broken_bounds(chosen, history.measures, found.estimates)
+        advice = None if breaks else advise(surrogate, history, chosen, told.rng)
         inputs = sensitivities(surrogate, history, told.rng)
         return replace(
             found,

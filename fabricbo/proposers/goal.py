@@ -77,8 +77,8 @@ def hypervolume(points: Tensor) -> Tensor:
 
 
 def bounds_of(surrogate: Surrogate, history: History) -> list[Constraint]:
-    """Return a function for each bound of a study whose trials are scored."""
-    return constraints(list(zip(history.measures, surrogate.units, strict=True)))
+    """Return a function for each bound, of outcomes of `surrogate.with_bounds`."""
+    return constraints(_outcomes(surrogate, history))
 
 
 def constraints(outcomes: Sequence[tuple[Measure, Unit]]) -> list[Constraint]:
@@ -89,6 +89,17 @@ def constraints(outcomes: Sequence[tuple[Measure, Unit]]) -> list[Constraint]:
             if bound is not None:
                 found.append(partial(_excess, index=index, unit=unit, bound=bound, side=side))
     return found
+
+
+def _outcomes(surrogate: Surrogate, history: History) -> list[tuple[Measure, Unit]]:
+    """Return what the outcomes of `surrogate.with_bounds` stand for.
+
+    Where people judge, the first is a utility, whatever the objectives measure.
+    """
+    if not history.preferences:
+        return list(zip(history.measures, surrogate.units, strict=True))
+    (utility,) = surrogate.units
+    return [(Measure("utility"), utility), *((b.measure, b.unit) for b in surrogate.bounded)]
 
 
 def _excess(outcomes: Tensor, *, index: int, unit: Unit, bound: float, side: float) -> Tensor:

@@ -21,17 +21,15 @@ from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.acquisition.multi_objective.objective import IdentityMCMultiOutputObjective
 from botorch.acquisition.objective import GenericMCObjective
-from botorch.models import ModelListGP
 from botorch.sampling import SobolQMCNormalSampler
 from torch import Tensor
 
-from fabricbo.proposers.goal import bounds_of, constraints, reference_point
+from fabricbo.proposers.goal import bounds_of, reference_point
 from fabricbo.proposers.pending import ImprovementAmongPending
 from fabricbo.proposers.surrogate import Surrogate
 from fabricbo.proposers.uncompiled import leave_uncompiled
 from fabricbo.protocols import History
 from fabricbo.records import TrialStatus
-from fabricbo.scores import Measure
 
 _DRAWS = 64
 
@@ -41,7 +39,7 @@ def acquisition_function(surrogate: Surrogate, history: History, seed: int) -> A
     sampler = SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=seed)
     pending = _pending(surrogate, history)
     if history.preferences:
-        return _over_the_winner(surrogate, history.measures[0], sampler, pending)
+        return _over_the_winner(surrogate, history, sampler, pending)
     bounds = bounds_of(surrogate, history)
     objectives = history.objectives
     if len(objectives) > 1:
@@ -69,17 +67,15 @@ def acquisition_function(surrogate: Surrogate, history: History, seed: int) -> A
 
 
 def _over_the_winner(
-    surrogate: Surrogate, preferred: Measure, sampler: SobolQMCNormalSampler, pending: Tensor | None
+    surrogate: Surrogate, history: History, sampler: SobolQMCNormalSampler, pending: Tensor | None
 ) -> AcquisitionFunction:
     """Return by how much an action should please more than the best trial, bounds kept."""
-    known = [(preferred, surrogate.units[0]), *((b.measure, b.unit) for b in surrogate.bounded)]
-    bounds = constraints(known)
+    bounds = bounds_of(surrogate, history)
     winner = surrogate.means(surrogate.observed)[:, 0].argmax()
     # Which trial is the best that keeps the bounds is decided draw by draw.
     options = surrogate.observed if bounds else surrogate.observed[winner].unsqueeze(0)
-    models = (*surrogate.models, *(one.model for one in surrogate.bounded))
     return qLogNoisyExpectedImprovement(
-        ModelListGP(*models) if bounds else surrogate.model,
+        surrogate.with_bounds,
         X_baseline=options if pending is None else torch.cat((options, pending)),
         sampler=sampler,
         objective=GenericMCObjective(_first_outcome) if bounds else None,

@@ -93,7 +93,12 @@ class Surrogate:
     @property
     def model(self) -> Model:
         """All models as one, with as many outcomes."""
-        return self.models[0] if len(self.models) == 1 else ModelListGP(*self.models)
+        return _as_one(self.models)
+
+    @property
+    def with_bounds(self) -> Model:
+        """The same and, where people judge, what has bounds to keep as further outcomes."""
+        return _as_one((*self.models, *(one.model for one in self.bounded)))
 
     def rows(self, actions: Sequence[Action], study: int = 0) -> Tensor:
         """Return the features of actions of this study (0) or the earlier one (1), `n x d`."""
@@ -123,6 +128,10 @@ class Surrogate:
             )
             for of_one in zip(means.tolist(), errors.tolist(), strict=True)
         ]
+
+
+def _as_one(models: Sequence[Model]) -> Model:
+    return models[0] if len(models) == 1 else ModelListGP(*models)
 
 
 @dataclass(frozen=True)
