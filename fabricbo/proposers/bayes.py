@@ -110,15 +110,16 @@ class SurrogateProposer:
         shown = [t for t in history.trials if t.images and not t.status.is_lost]
         if len(shown) < 2:
             raise ValueError(f"a comparison needs two trials with images, got {len(shown)}")
+        choice = Choice(shown, count, frozenset(waiting))
         if not judged_trials(history):
-            return first_pairs(shown, count, waiting)
+            return first_pairs(history, choice)
         with own_randomness(proposal_seed(history)):
             try:
                 surrogate = fit_surrogate(history, self._embeddings)
-                return next_pairs(surrogate, history, Choice(shown, count, frozenset(waiting)))
+                return next_pairs(surrogate, history, choice)
             except _NUMERICAL_ERRORS as error:
                 logger.warning("choice of a comparison failed, taking the first: %s", error)
-                return first_pairs(shown, count, waiting)
+                return first_pairs(history, choice)
 
 
 def assessed(history: History, embeddings: Embeddings | None, attempts: int) -> Assessment:

@@ -9,6 +9,7 @@ import torch
 from botorch.acquisition.preference import qExpectedUtilityOfBestOption
 from botorch.sampling import SobolQMCNormalSampler
 
+from fabricbo.best import not_known_to_break
 from fabricbo.proposers.surrogate import Surrogate
 from fabricbo.protocols import History
 from fabricbo.records import Trial
@@ -35,20 +36,25 @@ class Choice:
     """Pairs that somebody is being asked about already, by index."""
 
 
-def first_pairs(
-    shown: Sequence[Trial], count: int, waiting: Collection[frozenset[int]]
-) -> list[tuple[int, int]]:
-    """Return pairs where nothing is known: each trial with the next, then those further apart."""
-    indices = [trial.index for trial in shown]
-    spread = [pair for step in range(1, len(indices)) for pair in zip(indices, indices[step:])]  # noqa: B905
-    return [pair for pair in spread if frozenset(pair) not in waiting][:count]
+def first_pairs(history: History, choice: Choice) -> list[tuple[int, int]]:
+    """Return pairs where nothing is known: each trial with the next, then those further apart.
+
+    Trials whose images break a bound come after all others.
+    """
+    for trials in (_bounds_kept(choice.shown, history), choice.shown):
+        i = [trial.index for trial in trials]
+        spread = [pair for step in range(1, len(i)) for pair in zip(i, i[step:])]  # noqa: B905
+        if free := [pair for pair in spread if frozenset(pair) not in choice.waiting]:
+            return free[: choice.count]
+    return []
 
 
 def next_pairs(surrogate: Surrogate, history: History, choice: Choice) -> list[tuple[int, int]]:
     """Return the pairs with the largest expected utility of the better one (qEUBO).
 
     A pair comes again only with other images of its trials; once all were shown, it comes last.
-    Of one fit, a trial is in two pairs at most.
+    Of one fit, a trial is in two pairs at most. Trials whose images break a bound come after all
+    others: they cannot be the best, however much they please.
 
     Args:
         surrogate: fitted to what is known.
@@ -80,13 +86,26 @@ def _candidates(
     """Return pairs of the leaders and of trials that nobody judged, with images to show if any."""
     asked = Counter(frozenset((one.better, one.worse)) for one in history.preferences)
     judged = {index for pair in asked for index in pair}
-    shown = choice.shown
-    means = surrogate.means(surrogate.rows([trial.action for trial in shown]))[:, 0]
+    free = list[tuple[Trial, Trial]]()
+    for trials in (_bounds_kept(choice.shown, history), choice.shown):
+        leaders = _leaders(surrogate, trials, judged)
+        free = [p for p in combinations(leaders, 2) if _indices(p) not in choice.waiting]
+        if fresh := [p for p in free if asked[_indices(p)] < _images(p)]:
+            return fresh
+    return free
+
+
+def _leaders(surrogate: Surrogate, trials: Sequence[Trial], judged: Collection[int]) -> list[Trial]:
+    means = surrogate.means(surrogate.rows([trial.action for trial in trials]))[:, 0]
     order = means.argsort(descending=True, stable=True).tolist()
-    leaders = [shown[i] for i in order[:_LEADERS]]
-    leaders += [shown[i] for i in order[_LEADERS:] if shown[i].index not in judged]
-    free = [p for p in combinations(leaders, 2) if _indices(p) not in choice.waiting]
-    return [p for p in free if asked[_indices(p)] < _images(p)] or free
+    leaders = [trials[i] for i in order[:_LEADERS]]
+    return leaders + [trials[i] for i in order[_LEADERS:] if trials[i].index not in judged]
+
+
+def _bounds_kept(shown: Sequence[Trial], history: History) -> Sequence[Trial]:
+    """Return the trials whose images keep all bounds; all where those are too few to compare."""
+    kept = not_known_to_break(shown, history.measures, {})
+    return kept if len(kept) > 1 else shown
 
 
 def _images(pair: tuple[Trial, Trial]) -> int:
