@@ -1,5 +1,7 @@
 """Studies that people judge, and studies that start from an earlier one."""
 
+from itertools import combinations
+
 import pytest
 from PIL import Image
 
@@ -300,6 +302,33 @@ def test_the_best_of_what_people_like_keeps_the_bound(tmp_path) -> None:
     assert found.utilities[breaks[0].index].mean > found.utilities[keeps[1].index].mean
     assert study.draw() is not None
     assert Study.open(study.folder).best() == keeps[1]
+
+
+@pytest.mark.parametrize("judged", [False, True])
+def test_people_are_asked_first_about_what_keeps_the_bound(tmp_path, judged) -> None:
+    study = bounded(tmp_path, AxProposer(initial_trials=4), trials=6)
+    drawn = [study.draw() for _ in range(7)]
+    keeps = {trial.index for trial in drawn if trial.further[0].mean <= 60}
+    breaks = [trial for trial in drawn if trial.index not in keeps]
+    assert len(keeps) > 2 and breaks
+    if judged:  # what breaks the bound pleases most, and nothing else was judged
+        study.prefer(breaks[0], *(trial for trial in drawn if trial.index in keeps))
+    asked = {frozenset((one.index, other.index)) for one, other in study.next_comparisons(9)}
+    assert asked and all(pair <= keeps for pair in asked)
+    among_keepers = {frozenset(pair) for pair in combinations(keeps, 2)}
+    further = study.next_comparisons(9, among_keepers)
+    assert further  # nobody waits where those are exhausted
+    assert all({one.index, other.index} - keeps for one, other in further)
+
+
+def test_where_too_little_keeps_the_bound_people_are_asked_about_all(tmp_path) -> None:
+    study = bounded(tmp_path, AxProposer(initial_trials=4))
+    drawn = [study.draw()]
+    while all(trial.further[0].mean > 60 for trial in drawn):
+        drawn.append(study.draw())
+    assert len(drawn) > 1
+    asked = {trial.index for pair in study.next_comparisons(6) for trial in pair}
+    assert asked == {trial.index for trial in drawn}
 
 
 def test_where_all_that_was_judged_breaks_the_bound_one_of_them_is_the_best(tmp_path) -> None:
