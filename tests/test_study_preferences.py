@@ -439,6 +439,17 @@ def test_what_has_bounds_keeps_its_name_when_opened_with_another(tmp_path) -> No
     assert Study.open(study.folder, parts).draw().further
 
 
+@pytest.mark.parametrize(
+    "settings", [{"report_with": ["clipping"]}, {"heldout_prompts": ["a dog"]}]
+)
+def test_what_only_people_judge_is_not_reported_by_scores(tmp_path, settings) -> None:
+    (name,) = settings
+    with pytest.raises(ValueError, match=f"{name}: .* only people say what is good"):
+        bounded(tmp_path / "bounded", **settings)
+    with pytest.raises(ValueError, match=f"{name}: .* only people say what is good"):
+        rated(tmp_path, **settings)
+
+
 def test_no_objective_is_called_as_people_are(tmp_path) -> None:
     with pytest.raises(ValueError, match="'preference' is what people say"):
         rated(tmp_path, objective={"preference": blue})

@@ -22,8 +22,9 @@ def study_measures(
     Where people judge, all of them may be bounded; then what people prefer comes first.
 
     Raises:
-        ValueError: nothing judges the images, a bound on what is not measured, bounds on all, or
-            an objective of the name that stands for people.
+        ValueError: nothing judges the images, a bound on what is not measured, bounds on all, an
+            objective of the name that stands for people, or a report by scores of what only
+            people judge.
     """
     if not objectives and settings.rating is None:
         raise ValueError("objective: is required where people do not judge (rating)")
@@ -32,6 +33,12 @@ def study_measures(
     bounds = bounds_by_name(settings.constraints)
     check_bounded(bounds, list(objectives), judged=settings.rating is not None)
     people = (Measure(PEOPLE),) if set(bounds) == set(objectives) else ()
+    for name in ("report_with", "heldout_prompts"):
+        if people and getattr(settings, name):
+            raise ValueError(
+                f"{name}: the hand settings are compared with the best by scores, and only people "
+                "say what is good here; name an objective without bounds, or leave it out"
+            )
     points = {one.called: one.reference_point for one in settings.objective}
     ordered = sorted(objectives, key=lambda name: name in bounds)
     scored = (
