@@ -301,6 +301,19 @@ def test_every_table_is_thought_of(tmp_path) -> None:
 
 
 @sqlite_only
+def test_a_proposer_that_would_not_hear_what_people_say_is_refused(tmp_path) -> None:
+    study = rated_study(tmp_path, trials=2)
+    for _ in range(3):
+        study.draw()
+    study.prefer(study.trials[0], *study.trials[1:])
+    study.close()
+    with pytest.raises(SettingsError, match="proposer: optuna-tpe learns from scores only"):
+        fork(study.folder, "other", changes=Changes(proposer="optuna-tpe"))
+    assert not is_study(tmp_path / "other")
+    assert fork(study.folder, "other", changes=Changes(proposer="sobol")).preferences
+
+
+@sqlite_only
 def test_the_command(study, tmp_path) -> None:
     def fabricbo(*words: str) -> commands.Ended:
         return commands.fabricbo(*words, "--storage", tmp_path)

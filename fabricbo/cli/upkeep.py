@@ -15,7 +15,6 @@ from fabricbo.cli.progress import counting, working
 from fabricbo.cli.reading import locate
 from fabricbo.cli.statuses import Status
 from fabricbo.compose import sampler_for
-from fabricbo.proposers.registry import check_proposer
 from fabricbo.records import Trial
 from fabricbo.report.wording import counted
 from fabricbo.study import Study, StudySettings
@@ -188,8 +187,6 @@ def fork_study(
 ) -> None:
     """Make a study that goes on from a round of another, and say how to go on."""
     with told():
-        if changes.proposer is not None:
-            check_proposer(changes.proposer)
         made = fork(locate(name, storage), to, storage=storage, until=until, changes=changes)
     kept, left = len(made.trials), made.planned_trials - len(made.trials)
     begun = made.forked_from

@@ -13,8 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from fabricbo.proposers import ProposerError, check_proposer, check_task
 from fabricbo.study import (
     NameInUseError,
+    SettingsError,
     Study,
     StudyError,
     StudySettings,
@@ -26,6 +28,7 @@ from fabricbo.study.database import Database, creating
 from fabricbo.study.forked_from import ForkedFrom
 from fabricbo.study.images import images_of
 from fabricbo.study.location import Location, is_study
+from fabricbo.study.measures import people_decide
 from fabricbo.upkeep.uses import uses_in
 
 _LEFT = (schema.assessment, schema.heldout, schema.rating_state)
@@ -92,13 +95,15 @@ def fork(
         ForkError: there is no such round, it is not complete, no round would be left to do, or
             an image is missing.
         NameInUseError: there is such a study already.
-        SettingsError: a setting is not allowed.
+        SettingsError: a setting is not allowed, or the proposer cannot do what is asked for.
     """
     study = Study.open(folder)
     try:
         until = _checked(study, until)
         place = {"name": name, "storage": str(storage or folder.parent)}
         settings = (changes or Changes()).of(study.settings, place)
+        if changes is not None and changes.proposer is not None:
+            _check_proposer(study, changes.proposer)
     finally:
         study.close()
     if is_study(settings.folder):
@@ -133,6 +138,16 @@ def _checked(study: Study, until: int | None) -> int:
             + (f"round {complete} is the last that is" if complete else "no round is")
         )
     return until
+
+
+def _check_proposer(study: Study, name: str) -> None:
+    """Check that another proposer is there, and takes what this study goes by."""
+    scored = () if people_decide(study.measures) else study.measures
+    try:
+        check_proposer(name)
+        check_task(name, scored, judged=study.settings.rating is not None)
+    except ProposerError as error:
+        raise SettingsError(f"proposer: {error}") from None
 
 
 def _before(old: StudySettings, new: StudySettings) -> dict[str, Any]:
