@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from linear_operator.utils.errors import NanError
 from torch import Tensor
 
 from fabricbo.proposers.cost import expected_seconds
@@ -81,8 +82,8 @@ class _Search:
 
     def __init__(self, surrogate: Surrogate, history: History, rng: np.random.Generator) -> None:
         self._surrogate, self._history, self._rng = surrogate, history, rng
-        seed = int(rng.integers(2**31))
-        self._acquisition = acquisition_function(surrogate, history, seed)
+        self._seed = int(rng.integers(2**31))
+        self._acquisition = acquisition_function(surrogate, history, self._seed)
         self._cost = expected_seconds(history) if history.spend == "seconds" else None
         self._tried = surrogate.rows([trial.action for trial in history.trials])
         self._scalars = len(history.space.parameters)
@@ -153,12 +154,20 @@ class _Search:
     def _values(self, actions: Sequence[Action]) -> list[float]:
         rows = self._surrogate.rows(actions)
         with torch.no_grad():
-            chunks = [self._acquisition(chunk.unsqueeze(-2)) for chunk in torch.split(rows, _CHUNK)]
-        values = torch.cat(chunks)
+            values = torch.cat([self._worth(chunk) for chunk in torch.split(rows, _CHUNK)])
+        if values.isnan().all():
+            raise NanError("the acquisition knows no number")
         if self._cost is not None:
             values = values - torch.tensor([math.log(self._cost(action)) for action in actions])
         values[~values.isfinite() | self._repeats(rows)] = -math.inf
         return values.tolist()
+
+    def _worth(self, rows: Tensor) -> Tensor:
+        """Rate rows, all with the same random numbers: BoTorch draws some anew at each call."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._seed)
+            worth: Tensor = self._acquisition(rows.unsqueeze(-2))
+        return worth
 
     def _repeats(self, rows: Tensor) -> Tensor:
         difference = (rows.unsqueeze(1) - self._tried.unsqueeze(0)).abs()

@@ -21,6 +21,7 @@ from torch import Tensor
 from fabricbo.assessment import Advice
 from fabricbo.proposers.acquisition import candidate_actions
 from fabricbo.proposers.goal import bounds_of, goal_of
+from fabricbo.proposers.improvement import MOST_WITH_VOLUME
 from fabricbo.proposers.preference import judged_trials
 from fabricbo.proposers.surrogate import Surrogate
 from fabricbo.protocols import History
@@ -33,6 +34,8 @@ _ROUNDING = 1e-12
 _CANDIDATES = 384
 _DRAWS = 512
 _FRONT_DRAWS = 128
+_MOSTLY = 0.5
+"""Share of draws without any volume above which there is nothing to have a share of."""
 _ENOUGH_SCORED = 5
 """Trials with a score from which on there is advice."""
 _ENOUGH_JUDGED = 8
@@ -61,8 +64,9 @@ def advise(
 
     The best trial keeps all bounds: where none does, what is sought is one that does.
 
-    None while too little is known; and where all trials are alike, so that nothing tells how far
-    apart they may lie.
+    None while too little is known; where all trials are alike, so that nothing tells how far
+    apart they may lie; where nothing gets beyond the reference point; and with more than three
+    objectives, whose volumes take too long.
     """
     if history.preferences:
         return _advise_on_judged(surrogate, history, best, rng)
@@ -98,10 +102,14 @@ def _advise_on_front(
     surrogate: Surrogate, history: History, rng: np.random.Generator
 ) -> Advice | None:
     """Do the same in shares of the volume that all actions together cover."""
+    if len(history.objectives) > MOST_WITH_VOLUME:
+        return None
     tried = [trial.action for trial in history.trials if trial.scores]
     draws = _draws(surrogate, history, tried, rng, _FRONT_DRAWS)
     reached = goal_of(surrogate, history)
     whole = reached(draws)
+    if (whole <= _ROUNDING).double().mean() > _MOSTLY:
+        return None
     missing = (whole - reached(draws[:, : len(tried)])) / whole.clamp_min(_ROUNDING)
     raw = float((missing <= TOLERANCE).double().mean())
     return Advice(calibrated(raw, FRONT), TOLERANCE, float(missing.mean()))

@@ -1,7 +1,7 @@
 """Which two trials a person should compare next."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -84,7 +84,7 @@ def _candidates(
     surrogate: Surrogate, history: History, choice: Choice
 ) -> list[tuple[Trial, Trial]]:
     """Return pairs of the leaders and of trials that nobody judged, with images to show if any."""
-    asked = Counter(frozenset((one.better, one.worse)) for one in history.preferences)
+    asked = _times_asked(history)
     judged = {index for pair in asked for index in pair}
     free = list[tuple[Trial, Trial]]()
     for trials in (_bounds_kept(choice.shown, history), choice.shown):
@@ -93,6 +93,17 @@ def _candidates(
         if fresh := [p for p in free if asked[_indices(p)] < _images(p)]:
             return fresh
     return free
+
+
+def _times_asked(history: History) -> Mapping[frozenset[int], int]:
+    """Return how often each pair was shown: several raters answer the same question."""
+    answers = Counter(
+        (frozenset((one.better, one.worse)), one.rater) for one in history.preferences
+    )
+    asked = Counter[frozenset[int]]()
+    for (pair, _), count in answers.items():
+        asked[pair] = max(asked[pair], count)
+    return asked
 
 
 def _leaders(surrogate: Surrogate, trials: Sequence[Trial], judged: Collection[int]) -> list[Trial]:

@@ -9,10 +9,13 @@ from botorch.utils.multi_objective.hypervolume import infer_reference_point
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from torch import Tensor
 
+from fabricbo.best import broken_bounds
 from fabricbo.proposers.surrogate import Surrogate, Unit
 from fabricbo.protocols import History
 from fabricbo.scores import Measure
 
+_EXACT_TO = 0.01
+"""What expected outcomes are exact to, in standard deviations of the scores."""
 Constraint = Callable[[Tensor], Tensor]
 """Outcomes, `... x m`, to what is at most 0 where a bound is kept: `...`."""
 
@@ -47,7 +50,7 @@ def goal_of(surrogate: Surrogate, history: History) -> Goal:
     """Return what a study is after, where its trials are scored."""
     objectives = history.objectives
     if len(objectives) > 1:
-        nothing = reference_point(surrogate, history.measures, objectives)
+        nothing = reference_point(surrogate, history)
     else:
         nothing = surrogate.means(surrogate.observed)[:, list(objectives)].amin(0)
     return Goal(objectives, tuple(bounds_of(surrogate, history)), nothing)
@@ -108,15 +111,38 @@ def _excess(outcomes: Tensor, *, index: int, unit: Unit, bound: float, side: flo
     return side * (unit.sign * outcome - (bound - unit.centre) / unit.scale)
 
 
-def reference_point(
-    surrogate: Surrogate, measures: Sequence[Measure], objectives: Sequence[int]
-) -> Tensor:
-    """Return what counts as nothing gained: as given, else a little below the front's worst."""
-    means = surrogate.means(surrogate.observed)[:, list(objectives)]
-    given = [(measures[i].reference_point, surrogate.units[i]) for i in objectives]
+def none_keeps_all_bounds(surrogate: Surrogate, history: History) -> bool:
+    """Tell whether all that was measured breaks some bound, and is expected to."""
+    if not bounds_of(surrogate, history) or bool(_expected_to_keep(surrogate, history).any()):
+        return False
+    measured = [trial for trial in history.trials if trial.by_measure(history.measures)]
+    return all(broken_bounds(trial, history.measures, {}) for trial in measured)
+
+
+def _expected_to_keep(surrogate: Surrogate, history: History) -> Tensor:
+    """Return which of the trials seen are expected to keep all bounds, as far as that is known."""
+    with torch.no_grad():
+        means = surrogate.with_bounds.posterior(surrogate.observed).mean
+    excesses = [bound(means) for bound in bounds_of(surrogate, history)]
+    if not excesses:
+        return torch.ones(len(means), dtype=torch.bool)
+    return (torch.stack(excesses) <= _EXACT_TO).all(0)
+
+
+def reference_point(surrogate: Surrogate, history: History) -> Tensor:
+    """Return what counts as nothing gained, one an objective.
+
+    As given, else a little below the worst of the front: of the trials that are expected to keep
+    all bounds, if there are any.
+    """
+    objectives = list(history.objectives)
+    means = surrogate.means(surrogate.observed)[:, objectives]
+    given = [(history.measures[i].reference_point, surrogate.units[i]) for i in objectives]
     points = torch.tensor(
         [torch.nan if p is None else unit.outcome(p) for p, unit in given], dtype=means.dtype
     )
+    kept = _expected_to_keep(surrogate, history)
+    means = means[kept] if kept.any() else means
     front = means[is_non_dominated(means)]
     inferred = infer_reference_point(front, max_ref_point=None)
     return torch.where(points.isnan(), inferred, points)

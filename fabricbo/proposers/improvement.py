@@ -11,20 +11,27 @@
   all actions, that is the noisy expected improvement over it; its logarithm is what a cost in
   seconds can be set against.
 
-Bounds weigh the improvement with the probability that they are kept. Pending trials count as
+- More than three: qLogNParEGO, the noisy expected improvement of their augmented Chebyshev
+  scalarization with weights drawn anew each time (Knowles 2006, "ParEGO"; Daulton et al. 2020,
+  "Differentiable Expected Hypervolume Improvement"), since volumes take minutes there.
+
+Bounds weigh the improvement with the probability that they are kept; while no trial keeps them all,
+that probability is all that counts. Pending trials count as
 seen without knowing what; see `pending.py` for many of them.
 """
 
 import torch
 from botorch.acquisition.acquisition import AcquisitionFunction
-from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.acquisition.logei import qLogNoisyExpectedImprovement, qLogProbabilityOfFeasibility
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.acquisition.multi_objective.objective import IdentityMCMultiOutputObjective
+from botorch.acquisition.multi_objective.parego import qLogNParEGO
 from botorch.acquisition.objective import GenericMCObjective
 from botorch.sampling import SobolQMCNormalSampler
+from botorch.utils.sampling import sample_simplex
 from torch import Tensor
 
-from fabricbo.proposers.goal import bounds_of, reference_point
+from fabricbo.proposers.goal import bounds_of, none_keeps_all_bounds, reference_point
 from fabricbo.proposers.pending import ImprovementAmongPending
 from fabricbo.proposers.surrogate import Surrogate
 from fabricbo.proposers.uncompiled import leave_uncompiled
@@ -32,21 +39,37 @@ from fabricbo.protocols import History
 from fabricbo.records import TrialStatus
 
 _DRAWS = 64
+MOST_WITH_VOLUME = 3
+"""Objectives whose hypervolume is computed."""
 
 
 def acquisition_function(surrogate: Surrogate, history: History, seed: int) -> AcquisitionFunction:
     """Return what rates actions by their features: `b x 1 x d` to `b`, higher is better."""
     sampler = SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=seed)
     pending = _pending(surrogate, history)
+    bounds = bounds_of(surrogate, history)
+    if none_keeps_all_bounds(surrogate, history):
+        return qLogProbabilityOfFeasibility(
+            surrogate.with_bounds, bounds, sampler=sampler, X_pending=pending
+        )
     if history.preferences:
         return _over_the_winner(surrogate, history, sampler, pending)
-    bounds = bounds_of(surrogate, history)
     objectives = history.objectives
+    if len(objectives) > MOST_WITH_VOLUME:
+        return qLogNParEGO(
+            surrogate.model,
+            X_baseline=surrogate.observed,
+            scalarization_weights=sample_simplex(len(objectives), seed=seed).squeeze(0),
+            sampler=sampler,
+            objective=IdentityMCMultiOutputObjective(outcomes=list(objectives)),
+            constraints=bounds or None,
+            X_pending=pending,
+        )
     if len(objectives) > 1:
         leave_uncompiled()
         return qLogNoisyExpectedHypervolumeImprovement(
             surrogate.model,
-            ref_point=reference_point(surrogate, history.measures, objectives),
+            ref_point=reference_point(surrogate, history),
             X_baseline=surrogate.observed,
             sampler=sampler,
             objective=IdentityMCMultiOutputObjective(outcomes=list(objectives)),

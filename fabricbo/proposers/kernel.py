@@ -155,6 +155,7 @@ class ActionKernel(Kernel):  # type: ignore[misc]  # gpytorch is untyped
         """Scale the columns of a set by its effective size; nothing changes at two references."""
         if not self.references:
             return columns
+        columns = columns.clamp_min(0)  # BoTorch also asks about rows beyond those of actions
         relative = columns / columns.amax(-1, keepdim=True).clamp_min(_TINY)
         squares = relative.square().sum(-1, keepdim=True).clamp_min(1)
         count = (relative.sum(-1, keepdim=True).square() / squares).clamp_min(1)

@@ -57,7 +57,7 @@ def _due_repeat(
     again = {one.repeat_of for one in answered if one.repeat_of is not None}
     if len(again) + 1 > share * (len(answered) + 1):
         return None
-    for one in answered[: len(answered) - DISTANCE]:
+    for one in answered[: max(len(answered) - DISTANCE, 0)]:
         fresh = one.repeat_of is None and one.question not in again
         if fresh and one.expected is None and one.answer != SKIP:
             return ballots.add_repeat(ballots.question(one.question), rater)

@@ -4,6 +4,7 @@ import random
 from collections.abc import Collection, Sequence
 from itertools import chain, combinations
 
+from fabricbo.best import not_known_to_break
 from fabricbo.records import Trial
 from fabricbo.study import Study
 from fabricbo.study.settings import StudySettings
@@ -68,13 +69,18 @@ def _pairs(
 def _best_of(
     study: Study, count: int, asked: Sequence[Question], waiting: Sequence[Question]
 ) -> list[Question]:
-    """Return sets grown from the most telling pairs, filled up with the latest trials."""
+    """Return sets grown from the most telling pairs, filled up with the latest trials.
+
+    What is known to break a bound comes after what is not.
+    """
     options = at_once(study.settings)
     passed = {pair for question in waiting for pair in _pairs_in(question.trials)}
     seen = {question.trials for question in asked if is_planned(question)}
     why = _reason(study, "first look", "most to learn (qEUBO)")
     made: list[Question] = []
-    shown = _shown(study.trials)[::-1]
+    latest = _shown(study.trials)[::-1]
+    kept = not_known_to_break(latest, study.measures, {})
+    shown = [*kept, *latest]
     for _ in range(_TRIES * count):
         chosen: dict[int, Trial] = {}
         telling = study.next_comparisons(options * 2, passed)

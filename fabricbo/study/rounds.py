@@ -85,8 +85,11 @@ def growth_by_preferences(
     ranked = sorted(judged, key=lambda trial: -share[trial.index])
     winners = [trial for trial in ranked if share[trial.index] > 0.5]
     won = [trial.images[0] for trial in winners if keeps_bounds(trial, measures)]
+    best = _ends(won, liked, 0).liked
     lost = [trial.images[0] for trial in ranked if share[trial.index] < 0.5]
-    return Growth(_ends(won, liked, 0).liked, _ends(lost, 0, disliked).disliked)
+    # Two trials may have drawn the same pixels, and only one of them have won.
+    lost = [image for image in lost if image not in best]
+    return Growth(best, _ends(lost, 0, disliked).disliked)
 
 
 def _ends(ranked: Sequence[str], liked: int, disliked: int) -> Growth:

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabricbo.assessment import Assessment
-from fabricbo.best import best, best_judged, best_unassessed, broken_bounds, pareto
+from fabricbo.best import (
+    best,
+    best_judged,
+    best_unassessed,
+    broken_bounds,
+    not_known_to_break,
+    pareto,
+)
 from fabricbo.executors import InlineExecutor, Work
 from fabricbo.protocols import Assessor, Comparer, Environment, History, Objective
 from fabricbo.records import Reference, Round, Trial, TrialStatus
@@ -555,14 +562,16 @@ class Study:
             waiting: pairs of indices that somebody is being asked about already.
         """
         trials = self.trials
-        shown = [t for t in trials if t.images and t.status is not TrialStatus.FAILED]
+        shown = [t for t in trials if t.images and not t.status.is_lost]
         if len(shown) < 2:
             return []
         proposer = self._needed_parts().proposer
         if isinstance(proposer, Comparer):
             found = proposer.compare(self.history, count, waiting)
         else:
-            found = least_compared(shown, self.preferences, count, waiting)
+            kept = not_known_to_break(shown, self.measures, {})
+            among = kept if len(kept) > 1 else shown
+            found = least_compared(among, self.preferences, count, waiting)
         return [(trials[one], trials[other]) for one, other in found]
 
     # At the end
