@@ -134,15 +134,16 @@ def test_sides_are_a_matter_of_chance_and_recorded(tmp_path) -> None:
     assert all(study.ballots.task(task.id).order == task.order for task in tasks)
 
 
-def test_repeats_are_swapped_and_have_their_share(tmp_path) -> None:
-    study = rated(tmp_path, rating={"repeats": 0.1})
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_repeats_are_swapped_and_have_their_share(tmp_path, share) -> None:
+    study = rated(tmp_path, rating={"repeats": share})
     study.ballots.add_questions([pair(k, k + 1) for k in range(100)])
     who = rater(study.ballots)
     tasks = []
     while (task := answer(study, who)) is not None:
         tasks.append(task)
     repeats = [task for task in tasks if task.question.repeat_of is not None]
-    assert 0.08 <= len(repeats) / len(tasks) <= 0.12
+    assert len(repeats) / len(tasks) == pytest.approx(share, abs=0.02)
     places = {task.question.id: place for place, task in enumerate(tasks)}
     for task in repeats:
         first = tasks[places[task.question.repeat_of]]

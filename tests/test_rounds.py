@@ -116,6 +116,12 @@ def test_where_nobody_voted_preferences_choose() -> None:
     assert growth_by_preferences(trials, (Measure("x"),), [], 2, 2) == Growth((), ())
 
 
+def test_of_the_same_pixels_that_won_and_lost_only_the_liked_join() -> None:
+    trials = [trial(i, (), images) for i, images in enumerate(("ab", "cd", "ad", "ef"))]
+    said = [Preference(0, 1), Preference(1, 2), Preference(1, 3)]
+    assert growth_by_preferences(trials, (Measure("x"),), said, 1, 2) == Growth(("a",), ("e",))
+
+
 @given(
     st.lists(st.lists(st.tuples(st.floats(-1, 1), st.sampled_from("abcdefgh")), max_size=4)),
     st.sampled_from(["maximize", "minimize"]),

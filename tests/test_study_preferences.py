@@ -321,6 +321,22 @@ def test_people_are_asked_first_about_what_keeps_the_bound(tmp_path, judged) -> 
     assert all({one.index, other.index} - keeps for one, other in further)
 
 
+def test_other_proposers_have_what_keeps_the_bound_compared_first(tmp_path) -> None:
+    study = bounded(tmp_path, trials=6)
+    drawn = [study.draw() for _ in range(7)]
+    keeps = {trial.index for trial in drawn if trial.further[0].mean <= 60}
+    assert 1 < len(keeps) < len(drawn)
+    asked = {trial.index for pair in study.next_comparisons(2) for trial in pair}
+    assert asked <= keeps
+
+
+def test_an_abandoned_trial_is_nothing_to_compare(tmp_path) -> None:
+    study = rated(tmp_path, AxProposer(initial_trials=4))
+    one, _ = study.draw(), study.draw()
+    study.abandon(one, "looks broken")
+    assert study.next_comparison() is None
+
+
 def test_where_too_little_keeps_the_bound_people_are_asked_about_all(tmp_path) -> None:
     study = bounded(tmp_path, AxProposer(initial_trials=4))
     drawn = [study.draw()]
