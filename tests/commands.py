@@ -6,6 +6,7 @@ Ax. What only one can show starts one: signals, kills, limits, and what is impor
 
 import contextlib
 import io
+import logging
 import runpy
 import sys
 import warnings
@@ -55,7 +56,7 @@ def script(module: str, *words: object, cwd: Path | None = None) -> Ended:
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         warnings.catch_warnings(action="ignore"),
-        _same_threads(),
+        _same_process(),
     ):
         status = _status_of(module)
     return Ended(status, out.getvalue(), err.getvalue())
@@ -74,10 +75,13 @@ def _status_of(module: str) -> int:
 
 
 @contextlib.contextmanager
-def _same_threads() -> Iterator[None]:
-    """Scripts tell torch how many threads it may use."""
+def _same_process() -> Iterator[None]:
+    """Scripts tell torch how many threads it may use, and logging what not to say."""
     import torch
 
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+    threads, silenced = torch.get_num_threads(), logging.root.manager.disable
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        logging.disable(silenced)
