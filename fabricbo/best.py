@@ -58,6 +58,15 @@ def not_known_to_break(
     return [trial for trial, amount in missed.items() if amount <= close]
 
 
+def worth_comparing(trials: Sequence[Trial], measures: Sequence[Measure]) -> Sequence[Trial]:
+    """Return the trials whose images keep all bounds; all of them where those are fewer than two.
+
+    The others cannot be the best, however much they please.
+    """
+    kept = not_known_to_break(trials, measures, {})
+    return kept if len(kept) > 1 else trials
+
+
 def _expected(
     trial: Trial, measures: Sequence[Measure], estimates: Estimates
 ) -> dict[Measure, float]:

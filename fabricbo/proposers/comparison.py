@@ -9,7 +9,7 @@ import torch
 from botorch.acquisition.preference import qExpectedUtilityOfBestOption
 from botorch.sampling import SobolQMCNormalSampler
 
-from fabricbo.best import not_known_to_break
+from fabricbo.best import worth_comparing
 from fabricbo.proposers.surrogate import Surrogate
 from fabricbo.protocols import History
 from fabricbo.records import Trial
@@ -41,7 +41,7 @@ def first_pairs(history: History, choice: Choice) -> list[tuple[int, int]]:
 
     Trials whose images break a bound come after all others.
     """
-    for trials in (_bounds_kept(choice.shown, history), choice.shown):
+    for trials in (worth_comparing(choice.shown, history.measures), choice.shown):
         i = [trial.index for trial in trials]
         spread = [pair for step in range(1, len(i)) for pair in zip(i, i[step:])]  # noqa: B905
         if free := [pair for pair in spread if frozenset(pair) not in choice.waiting]:
@@ -87,7 +87,7 @@ def _candidates(
     asked = _times_asked(history)
     judged = {index for pair in asked for index in pair}
     free = list[tuple[Trial, Trial]]()
-    for trials in (_bounds_kept(choice.shown, history), choice.shown):
+    for trials in (worth_comparing(choice.shown, history.measures), choice.shown):
         leaders = _leaders(surrogate, trials, judged)
         free = [p for p in combinations(leaders, 2) if _indices(p) not in choice.waiting]
         if fresh := [p for p in free if asked[_indices(p)] < _images(p)]:
@@ -111,12 +111,6 @@ def _leaders(surrogate: Surrogate, trials: Sequence[Trial], judged: Collection[i
     order = means.argsort(descending=True, stable=True).tolist()
     leaders = [trials[i] for i in order[:_LEADERS]]
     return leaders + [trials[i] for i in order[_LEADERS:] if trials[i].index not in judged]
-
-
-def _bounds_kept(shown: Sequence[Trial], history: History) -> Sequence[Trial]:
-    """Return the trials whose images keep all bounds; all where those are too few to compare."""
-    kept = not_known_to_break(shown, history.measures, {})
-    return kept if len(kept) > 1 else shown
 
 
 def _images(pair: tuple[Trial, Trial]) -> int:

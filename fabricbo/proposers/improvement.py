@@ -5,19 +5,18 @@
 - Several: qLogNEHVI, the same of the hypervolume that the Pareto front has above a reference
   point (Daulton et al. 2021, "Parallel Bayesian Optimization of Multiple Noisy Objectives with
   Expected Hypervolume Improvement").
+- More than three: qLogNParEGO, the noisy expected improvement of their augmented Chebyshev
+  scalarization with weights drawn anew each time (Knowles 2006, "ParEGO"; Daulton et al. 2020,
+  the paper of qEHVI), since volumes take minutes there.
 - Judged by people: qEUBO, the expected utility of the best option, here of the action and the
   best trial (Astudillo et al. 2023, "qEUBO: A Decision-Theoretic Acquisition Function for
   Preferential Bayesian Optimization"). Less the utility of the best trial, which is the same for
   all actions, that is the noisy expected improvement over it; its logarithm is what a cost in
   seconds can be set against.
 
-- More than three: qLogNParEGO, the noisy expected improvement of their augmented Chebyshev
-  scalarization with weights drawn anew each time (Knowles 2006, "ParEGO"; Daulton et al. 2020,
-  "Differentiable Expected Hypervolume Improvement"), since volumes take minutes there.
-
 Bounds weigh the improvement with the probability that they are kept; while no trial keeps them all,
-that probability is all that counts. Pending trials count as
-seen without knowing what; see `pending.py` for many of them.
+that probability is all that counts. Pending trials count as seen without knowing what; see
+`pending.py` for many of them.
 """
 
 import torch
@@ -39,6 +38,8 @@ from fabricbo.protocols import History
 from fabricbo.records import TrialStatus
 
 _DRAWS = 64
+_MOST_PENDING = 16
+"""Pending trials that count while bounds are sought, the latest: each makes all draws larger."""
 MOST_WITH_VOLUME = 3
 """Objectives whose hypervolume is computed."""
 
@@ -49,8 +50,9 @@ def acquisition_function(surrogate: Surrogate, history: History, seed: int) -> A
     pending = _pending(surrogate, history)
     bounds = bounds_of(surrogate, history)
     if none_keeps_all_bounds(surrogate, history):
+        latest = None if pending is None else pending[-_MOST_PENDING:]
         return qLogProbabilityOfFeasibility(
-            surrogate.with_bounds, bounds, sampler=sampler, X_pending=pending
+            surrogate.with_bounds, bounds, sampler=sampler, X_pending=latest
         )
     if history.preferences:
         return _over_the_winner(surrogate, history, sampler, pending)
@@ -59,7 +61,9 @@ def acquisition_function(surrogate: Surrogate, history: History, seed: int) -> A
         return qLogNParEGO(
             surrogate.model,
             X_baseline=surrogate.observed,
-            scalarization_weights=sample_simplex(len(objectives), seed=seed).squeeze(0),
+            scalarization_weights=sample_simplex(
+                len(objectives), seed=seed, dtype=surrogate.observed.dtype
+            ).squeeze(0),
             sampler=sampler,
             objective=IdentityMCMultiOutputObjective(outcomes=list(objectives)),
             constraints=bounds or None,

@@ -4,7 +4,7 @@ import random
 from collections.abc import Collection, Sequence
 from itertools import chain, combinations
 
-from fabricbo.best import not_known_to_break
+from fabricbo.best import worth_comparing
 from fabricbo.records import Trial
 from fabricbo.study import Study
 from fabricbo.study.settings import StudySettings
@@ -79,8 +79,7 @@ def _best_of(
     why = _reason(study, "first look", "most to learn (qEUBO)")
     made: list[Question] = []
     latest = _shown(study.trials)[::-1]
-    kept = not_known_to_break(latest, study.measures, {})
-    shown = [*kept, *latest]
+    shown = [*worth_comparing(latest, study.measures), *latest]
     for _ in range(_TRIES * count):
         chosen: dict[int, Trial] = {}
         telling = study.next_comparisons(options * 2, passed)

@@ -15,8 +15,8 @@ from fabricbo.best import (
     best_judged,
     best_unassessed,
     broken_bounds,
-    not_known_to_break,
     pareto,
+    worth_comparing,
 )
 from fabricbo.executors import InlineExecutor, Work
 from fabricbo.protocols import Assessor, Comparer, Environment, History, Objective
@@ -562,16 +562,15 @@ class Study:
             waiting: pairs of indices that somebody is being asked about already.
         """
         trials = self.trials
-        shown = [t for t in trials if t.images and not t.status.is_lost]
+        shown: Sequence[Trial] = [t for t in trials if t.images and not t.status.is_lost]
         if len(shown) < 2:
             return []
         proposer = self._needed_parts().proposer
         if isinstance(proposer, Comparer):
             found = proposer.compare(self.history, count, waiting)
         else:
-            kept = not_known_to_break(shown, self.measures, {})
-            among = kept if len(kept) > 1 else shown
-            found = least_compared(among, self.preferences, count, waiting)
+            shown = worth_comparing(shown, self.measures)
+            found = least_compared(shown, self.preferences, count, waiting)
         return [(trials[one], trials[other]) for one, other in found]
 
     # At the end
