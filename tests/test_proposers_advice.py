@@ -12,6 +12,7 @@ from fabricbo.proposers.advice import (
     BOUNDED,
     FRONT,
     JUDGED,
+    JUDGED_BOUNDED,
     SCORED,
     TOLERANCE,
     Doubt,
@@ -91,7 +92,7 @@ def test_the_same_history_gives_the_same_advice_and_no_global_generator_moves() 
     assert np.array_equal(before, np.random.get_state()[1])
 
 
-@pytest.mark.parametrize("doubt", [SCORED, BOUNDED, FRONT, JUDGED])
+@pytest.mark.parametrize("doubt", [SCORED, BOUNDED, FRONT, JUDGED, JUDGED_BOUNDED])
 def test_calibration_is_monotone_and_never_certain(doubt: Doubt) -> None:
     shares = [calibrated(raw, doubt) for raw in np.linspace(0, 1, 21)]
     assert shares == sorted(shares)

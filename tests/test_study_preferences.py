@@ -321,6 +321,18 @@ def test_people_are_asked_first_about_what_keeps_the_bound(tmp_path, judged) -> 
     assert all({one.index, other.index} - keeps for one, other in further)
 
 
+@pytest.mark.parametrize(("most", "is_told"), [(60, True), (-1, False)])
+def test_advice_beside_bounds_is_given_where_the_best_keeps_them(tmp_path, most, is_told) -> None:
+    study = bounded(
+        tmp_path, AxProposer(initial_trials=4), constraints=[f"blue <= {most}"], trials=6
+    )
+    *others, last = [study.draw() for _ in range(7)]
+    for _ in range(2):
+        study.prefer(last, *others)
+    advice = study.assess().advice
+    assert (advice is not None) is is_told
+
+
 def test_other_proposers_have_what_keeps_the_bound_compared_first(tmp_path) -> None:
     study = bounded(tmp_path, trials=6)
     drawn = [study.draw() for _ in range(7)]

@@ -54,7 +54,7 @@ SCORED = Doubt(0.44, 0.24)
 BOUNDED = Doubt(0.60, 1.04)
 FRONT = Doubt(0.94, -0.17)
 JUDGED = Doubt(0.35, 0.64)
-JUDGED_BOUNDED = Doubt(1.0, 0.0)
+JUDGED_BOUNDED = Doubt(0.25, -0.90)
 
 
 def advise(
