@@ -77,7 +77,8 @@ def test_weight_zero_is_no_reference_at_all(form) -> None:
     query, key, value = _own()
     ours = weighted_attention(query, key, value, [_tokens(0.0, 1)], form)
     alone = torch.nn.functional.scaled_dot_product_attention(query, key, value)
-    torch.testing.assert_close(ours, alone, rtol=1e-6, atol=1e-7)
+    # Sums of other lengths are rounded another way on another processor, by an ulp of 1.
+    torch.testing.assert_close(ours, alone, rtol=1e-6, atol=5e-7)
 
 
 @pytest.mark.parametrize("form", FORMS)
