@@ -13,7 +13,7 @@ from fabricbo.compose import analyse, create_study, resume_study
 from fabricbo.proposers import AxProposer
 from fabricbo.records import Role, TrialStatus
 from fabricbo.report import write_report
-from fabricbo.report.wording import expectation, headline
+from fabricbo.report.wording import expectation, going_on, headline
 from fabricbo.scores import Measure, Preference, Score
 from fabricbo.study import Parts, SettingsError, Study, check_settings
 from tests.fakes import POOL, ColourSampler, UnitProposer, fake_study, redness
@@ -331,6 +331,7 @@ def test_advice_beside_bounds_is_given_where_the_best_keeps_them(tmp_path, most,
         study.prefer(last, *others)
     advice = study.assess().advice
     assert (advice is not None) is is_told
+    assert ("this space that keeps all bounds pleases" in (going_on(study) or "")) is is_told
 
 
 def test_other_proposers_have_what_keeps_the_bound_compared_first(tmp_path) -> None:

@@ -148,9 +148,11 @@ def going_on(study: Study) -> str | None:
     advice = study.assessment.advice
     if advice is None:
         return None
+    bounded = any(measure.is_constraint for measure in study.measures)
+    kept = " that keeps all bounds" if bounded else ""
     if study.preferences:
         return (
-            f"Chance that nothing in this space pleases more than the best by over "
+            f"Chance that nothing in this space{kept} pleases more than the best by over "
             f"{advice.tolerance:.0%} of what lies between the worst and the best: "
             f"{advice.probability:.0%}. What going on could gain is put at "
             f"{advice.expected_gain:.0%} of it."
@@ -161,7 +163,6 @@ def going_on(study: Study) -> str | None:
             f"covered in this space: {advice.probability:.0%}. What is missing is put at "
             f"{advice.expected_gain:.0%} of it."
         )
-    kept = " that keeps all bounds" if len(study.measures) > 1 else ""
     return (
         f"Chance that nothing in this space{kept} beats the best by more than "
         f"{number_text(advice.tolerance)}: {advice.probability:.0%}. "
