@@ -23,14 +23,14 @@ def place(action: Action) -> tuple[float, float]:
     return (action.params.guidance_scale - 1) / 8, action.params.prompt_dropout / 0.8
 
 
-def told(history: History, points, scores, **changes) -> History:
+def told(history: History, points, scores) -> History:
     """Have trials at points of the unit square; `scores` turns the two numbers into scores."""
     for point in points:
         action, index = SPACE.from_unit([float(x) for x in point], ()), len(history.trials)
         values = scores(*place(action))
         first, *further = (noisy(v, 10 * index + i) for i, v in enumerate(values))
         done = Trial(index, 1, action, "sobol", (), TrialStatus.DONE, first, further=tuple(further))
-        history = replace(history, trials=(*history.trials, replace(done, **changes)))
+        history = replace(history, trials=(*history.trials, done))
     return history
 
 

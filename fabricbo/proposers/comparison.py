@@ -42,8 +42,8 @@ def first_pairs(history: History, choice: Choice) -> list[tuple[int, int]]:
     Trials whose images break a bound come after all others.
     """
     for trials in (worth_comparing(choice.shown, history.measures), choice.shown):
-        i = [trial.index for trial in trials]
-        spread = [pair for step in range(1, len(i)) for pair in zip(i, i[step:])]  # noqa: B905
+        indices = [trial.index for trial in trials]
+        spread = (pair for step in range(1, len(indices)) for pair in zip(indices, indices[step:]))  # noqa: B905
         if free := [pair for pair in spread if frozenset(pair) not in choice.waiting]:
             return free[: choice.count]
     return []
